@@ -1,0 +1,383 @@
+"""Downloads many URLs at once with libcurl's multi interface.
+
+One thread, one selector: libcurl tells which sockets to watch (`socket_action`, so no limit
+of 1,024 descriptors), and worker pipes can be watched beside them. Bodies go to `.part`
+files, buffered in memory up to `SPILL_BYTES`, so memory does not grow with image size.
+
+Redirects are followed here, not by libcurl: every hop is judged by the guard under its own
+host name, and every address is judged at the moment a socket is opened for it, so a name
+that resolves differently the second time gains nothing. Proxies of the environment are
+ignored: behind a proxy the guard would see only the proxy.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import pycurl
+
+from curate.errors import StoreError
+from curate.fetch.guard import Guard
+from curate.fetch.policy import refuse_curl_error, refuse_status
+from curate.records import Reason, Refused
+
+SPILL_BYTES = 256 * 1024
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+WEB_SCHEMES = frozenset({"http", "https", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One URL to download."""
+
+    key: int
+    """The caller's number for it; comes back in the response."""
+    url: str
+    """An http or https URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """How one download ended: a body in a file, or a refusal."""
+
+    key: int
+    path: Path | None
+    """The complete body, to be moved or deleted by the caller; None if refused."""
+    refused: Refused | None
+    """Why there is no body."""
+    status: int
+    """Last HTTP status; 0 if none came."""
+    retry_after_s: float
+    """What Retry-After asked for, in seconds from now; 0 if nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLimits:
+    """Bounds on every single download. Times in seconds, sizes in bytes."""
+
+    connections: int = 64
+    connect_timeout_s: float = 10.0
+    idle_timeout_s: float = 20.0
+    min_speed_bytes_s: int = 1024
+    deadline_s: float = 120.0
+    max_bytes: int = 64 * 1024 * 1024
+    redirects: int = 5
+
+
+class Transport:
+    """A pool of curl handles driven by one selector.
+
+    Args:
+        limits: bounds on every download.
+        guard: judges URLs and addresses.
+        folder: where `.part` files go; must exist, on the store's file system.
+        user_agent: sent with every request.
+        ca_file: certificates to trust instead of the system's.
+        resolve: `HOST:PORT:ADDRESS` entries that take the place of DNS.
+
+    Raises:
+        StoreError: from `poll`, if a body cannot be written.
+    """
+
+    def __init__(
+        self,
+        limits: TransportLimits,
+        guard: Guard,
+        folder: Path,
+        *,
+        user_agent: str,
+        ca_file: str | None = None,
+        resolve: Sequence[str] = (),
+    ) -> None:
+        self.limits = limits
+        self.guard = guard
+        self.folder = folder
+        self.error: OSError | None = None
+        self._selector = selectors.DefaultSelector()
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.connections)
+        self._timer_at: float | None = None
+        self._options = (user_agent, ca_file, list(resolve))
+        self._idle: list[_Slot] = []
+        self._busy: dict[Any, _Slot] = {}
+        self._refused: list[Response] = []
+        self._n_slots = 0
+
+    @property
+    def active(self) -> int:
+        """How many downloads are under way."""
+        return len(self._busy) + len(self._refused)
+
+    def watch(self, fd: int, ready: Callable[[], None]) -> None:
+        """Call `ready` from `poll` whenever `fd` can be read."""
+        self._selector.register(fd, selectors.EVENT_READ, ready)
+
+    def unwatch(self, fd: int) -> None:
+        """Forget `fd`."""
+        self._selector.unregister(fd)
+
+    def start(self, request: Request) -> None:
+        """Begin a download; its response comes out of a later `poll`."""
+        why = self.guard.check_url(request.url)
+        if why is not None:
+            reason = Reason.BAD_URL if _scheme(request.url) in WEB_SCHEMES else Reason.DENIED
+            self._refused.append(Response(request.key, None, Refused(reason, why), 0, 0.0))
+            return
+        slot = self._idle.pop() if self._idle else self._new_slot()
+        slot.begin(request)
+        self._busy[slot.curl] = slot
+        self._multi.add_handle(slot.curl)
+
+    def poll(self, timeout_s: float) -> list[Response]:
+        """Wait at most `timeout_s` for something to happen; return what has ended."""
+        done, self._refused = self._refused, []
+        if done:
+            timeout_s = 0.0
+        if self._timer_at is not None:
+            timeout_s = min(timeout_s, max(0.0, self._timer_at - time.monotonic()))
+        for key, events in self._selector.select(timeout_s):
+            if key.data is None:
+                self._multi.socket_action(key.fd, _curl_events(events))
+            else:
+                key.data()
+        if self._timer_at is not None and time.monotonic() >= self._timer_at:
+            self._timer_at = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        done.extend(self._collect())
+        if self.error is not None:
+            raise StoreError(f"cannot write a download into {self.folder}: {self.error.strerror}")
+        return done
+
+    def close(self) -> None:
+        """Abandon what is under way and delete its `.part` files."""
+        for curl, slot in list(self._busy.items()):
+            self._multi.remove_handle(curl)
+            slot.discard()
+        for slot in [*self._idle, *self._busy.values()]:
+            slot.curl.close()
+        self._busy.clear()
+        self._idle.clear()
+        self._multi.close()
+        self._selector.close()
+
+    def _collect(self) -> list[Response]:
+        done = []
+        left = 1
+        while left:
+            left, good, bad = self._multi.info_read()
+            ended = [(curl, 0, "") for curl in good] + list(bad)
+            for curl, code, message in ended:
+                self._multi.remove_handle(curl)
+                slot = self._busy.pop(curl)
+                response = slot.end(code, message)
+                if response is None:
+                    self._busy[curl] = slot
+                    self._multi.add_handle(curl)
+                    continue
+                done.append(response)
+                self._idle.append(slot)
+        return done
+
+    def _new_slot(self) -> _Slot:
+        self._n_slots += 1
+        return _Slot(self, self.folder / f"{self._n_slots}", *self._options)
+
+    def _on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
+        # A descriptor may have been closed and opened again since: forget it first.
+        try:
+            self._selector.unregister(fd)
+        except (KeyError, ValueError, OSError):
+            pass  # not watched, or closed already, which removes it from the kernel's set
+        if what == pycurl.POLL_REMOVE:
+            return
+        events = 0
+        if what in (pycurl.POLL_IN, pycurl.POLL_INOUT):
+            events |= selectors.EVENT_READ
+        if what in (pycurl.POLL_OUT, pycurl.POLL_INOUT):
+            events |= selectors.EVENT_WRITE
+        if events:
+            self._selector.register(fd, events, None)
+
+    def _on_timer(self, timeout_ms: int) -> None:
+        self._timer_at = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
+
+
+class _Slot:
+    """One curl handle and the body it is receiving; used again for the next download."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        stem: Path,
+        user_agent: str,
+        ca_file: str | None,
+        resolve: list[str],
+    ) -> None:
+        self._transport = transport
+        self._stem = stem
+        self._n_used = 0
+        self.curl = pycurl.Curl()
+        _configure(self.curl, transport.limits, user_agent, ca_file, resolve)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
+        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._on_open_socket)
+
+    def begin(self, request: Request) -> None:
+        self._n_used += 1
+        self._key = request.key
+        self._hops = 0
+        self._deadline_at = time.monotonic() + self._transport.limits.deadline_s
+        self._path = self._stem.with_name(f"{self._stem.name}-{self._n_used}.part")
+        self._hop(request.url)
+
+    def _hop(self, url: str) -> None:
+        self._url = url
+        self._host_allowed = self._transport.guard.allows_host(urlsplit(url).hostname or "")
+        self._denied: str | None = None
+        self._too_big = False
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._received = 0
+        self._file: BinaryIO | None = None
+        left_ms = int((self._deadline_at - time.monotonic()) * 1000)
+        self.curl.setopt(pycurl.URL, url)
+        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, left_ms))
+
+    def end(self, code: int, message: str) -> Response | None:
+        """Judge the finished transfer; None means that a redirect goes on in this slot."""
+        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+        if code == 0 and status in REDIRECTS:
+            target = self.curl.getinfo(pycurl.REDIRECT_URL)
+            self.discard()
+            refused = self._redirect(target)
+            if refused is None:
+                return None
+            return self._refuse(refused, status)
+        if self._denied is not None:
+            return self._refuse(Refused(Reason.DENIED, self._denied), status)
+        if self._too_big:
+            limit = self._transport.limits.max_bytes
+            return self._refuse(Refused(Reason.TOO_BIG, f"more than {limit} bytes"), status)
+        if code:
+            return self._refuse(refuse_curl_error(code, message, self._received), status)
+        refused = refuse_status(status)
+        if refused is not None:
+            return self._refuse(refused, status)
+        if not self._received:
+            return self._refuse(Refused(Reason.EMPTY, "a body of no bytes"), status)
+        if not self._flush():
+            return self._refuse(Refused(Reason.RESET, "the body could not be written"), status)
+        self._close_file()
+        return Response(self._key, self._path, None, status, 0.0)
+
+    def discard(self) -> None:
+        self._close_file()
+        self._chunks = []
+        self._path.unlink(missing_ok=True)
+
+    def _redirect(self, target: str | None) -> Refused | None:
+        if not target:
+            return Refused(Reason.BAD_STATUS, "a redirect without a usable Location")
+        self._hops += 1
+        limit = self._transport.limits.redirects
+        if self._hops > limit:
+            return Refused(Reason.TOO_MANY_REDIRECTS, f"more than {limit} redirects")
+        why = self._transport.guard.check_url(target)
+        if why is not None:
+            return Refused(Reason.DENIED, f"redirected: {why}")
+        self._hop(target)
+        return None
+
+    def _refuse(self, refused: Refused, status: int) -> Response:
+        self.discard()
+        retry_after_s = float(self.curl.getinfo(pycurl.RETRY_AFTER) or 0)
+        return Response(self._key, None, refused, status, retry_after_s)
+
+    def _on_open_socket(self, _purpose: int, address: Any) -> Any:
+        family, kind, protocol, where = address
+        if not self._host_allowed:
+            why = self._transport.guard.check_address(where[0])
+            if why is not None:
+                self._denied = why
+                return pycurl.SOCKET_BAD
+        return socket.socket(family, kind, protocol)
+
+    def _on_data(self, data: bytes) -> int | None:
+        self._received += len(data)
+        if self._received > self._transport.limits.max_bytes:
+            self._too_big = True
+            return -1
+        self._chunks.append(data)
+        self._buffered += len(data)
+        if self._buffered >= SPILL_BYTES and not self._flush():
+            return -1
+        return None
+
+    def _flush(self) -> bool:
+        try:
+            if self._file is None:
+                self._file = self._path.open("wb", buffering=0)
+            # One raw write may take only a part (a disk that fills up): then ask again.
+            view = memoryview(b"".join(self._chunks))
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self._transport.error = error
+            return False
+        self._chunks = []
+        self._buffered = 0
+        return True
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _scheme(url: str) -> str:
+    """Return the scheme of `url`; empty where it has none or cannot be split."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def _configure(
+    curl: Any, limits: TransportLimits, user_agent: str, ca_file: str | None, resolve: list[str]
+) -> None:
+    """Set what is the same for every download of a handle."""
+    curl.setopt(pycurl.NOSIGNAL, 1)
+    curl.setopt(pycurl.FOLLOWLOCATION, 0)
+    curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+    curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+    curl.setopt(pycurl.PROXY, "")
+    curl.setopt(pycurl.NETRC, 0)
+    curl.setopt(pycurl.USERAGENT, user_agent)
+    curl.setopt(pycurl.HTTPHEADER, ["Accept: image/*,*/*;q=0.5", "Accept-Encoding: identity"])
+    curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(limits.connect_timeout_s * 1000))
+    curl.setopt(pycurl.LOW_SPEED_LIMIT, limits.min_speed_bytes_s)
+    curl.setopt(pycurl.LOW_SPEED_TIME, max(1, int(limits.idle_timeout_s)))
+    curl.setopt(pycurl.MAXFILESIZE_LARGE, limits.max_bytes)
+    curl.setopt(pycurl.BUFFERSIZE, 128 * 1024)
+    curl.setopt(pycurl.DNS_CACHE_TIMEOUT, 300)
+    if ca_file is not None:
+        curl.setopt(pycurl.CAINFO, ca_file)
+    if resolve:
+        curl.setopt(pycurl.RESOLVE, resolve)
+
+
+def _curl_events(events: int) -> int:
+    mask = 0
+    if events & selectors.EVENT_READ:
+        mask |= pycurl.CSELECT_IN
+    if events & selectors.EVENT_WRITE:
+        mask |= pycurl.CSELECT_OUT
+    return mask

@@ -1,0 +1,128 @@
+"""Where image bytes live: one file per SHA-256, written once, never changed.
+
+A file gets its final name by an atomic rename within one file system, so a process that is
+killed leaves at most a `.part` file in the staging folder. Nothing is synced to the disk
+one by one: after a power cut `curate verify` finds what is damaged and fetches it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from curate.errors import StoreError
+
+EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
+"""File name extensions that differ from the format's name."""
+
+COPY_BYTES = 1024 * 1024
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 lower-case hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Store:
+    """The folder `images/` of a project.
+
+    Args:
+        root: the folder; made when first written to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.staging = root / ".staging"
+
+    def prepare(self) -> Path:
+        """Make the staging folder, empty it, and return it. Call with the project locked.
+
+        Raises:
+            StoreError: the folder cannot be made or emptied.
+        """
+        try:
+            shutil.rmtree(self.staging, ignore_errors=True)
+            self.staging.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write into {self.root}: {error.strerror}",
+                "check the folder's permissions and the space left on its disk",
+            ) from error
+        return self.staging
+
+    def relative(self, image_id: str, image_format: str) -> str:
+        """Return the image's path below the root, e.g. `ab/abcd….jpg`."""
+        extension = EXTENSIONS.get(image_format, image_format)
+        return f"{image_id[:2]}/{image_id}.{extension}"
+
+    def path(self, image_id: str, image_format: str) -> Path:
+        """Return where the image is, or would be."""
+        return self.root / self.relative(image_id, image_format)
+
+    def adopt(self, staged: Path, image_id: str, image_format: str) -> Path:
+        """Give a verified staged file its final name; the staged name is gone afterwards.
+
+        Adopting bytes that are there already leaves those as they are.
+        """
+        final = self.path(image_id, image_format)
+        try:
+            staged.rename(final)
+        except FileNotFoundError:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            staged.rename(final)
+        return final
+
+    def stage_copy(self, original: Path, name: str, *, link: bool = False) -> Path:
+        """Put a copy of a user's file into the staging folder; the original is not touched.
+
+        Args:
+            original: the file to copy.
+            name: the staged file's name, unique in the staging folder.
+            link: make a hard link instead of a copy; falls back to a copy across disks.
+
+        Returns:
+            The staged file: a reflink where the file system can, else a copy, else a link.
+        """
+        staged = self.staging / name
+        if link:
+            try:
+                os.link(original, staged)
+            except OSError:
+                pass  # another disk, or a file system without links: copy
+            else:
+                return staged
+        _copy(original, staged)
+        return staged
+
+    def files(self) -> Iterator[Path]:
+        """Yield every file of the store, staging left out, in sorted order."""
+        if not self.root.is_dir():
+            return
+        for folder in sorted(self.root.iterdir()):
+            if folder.is_dir() and folder != self.staging:
+                yield from sorted(folder.iterdir())
+
+
+def _copy(original: Path, copy: Path) -> None:
+    """Copy bytes, sharing them where the file system can (`copy_file_range`)."""
+    with original.open("rb") as source, copy.open("wb") as target:
+        if hasattr(os, "copy_file_range") and _copy_in_kernel(source.fileno(), target.fileno()):
+            return
+        source.seek(0)
+        target.seek(0)
+        shutil.copyfileobj(source, target, COPY_BYTES)
+        target.truncate()
+
+
+def _copy_in_kernel(source: int, target: int) -> bool:
+    """Let the kernel copy, or reflink; return whether it could."""
+    try:
+        while os.copy_file_range(source, target, 1 << 30):
+            pass
+    except OSError:
+        return False
+    return True
