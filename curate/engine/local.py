@@ -54,24 +54,20 @@ class _Worker(Generic[Item]):
         self.since = time.monotonic()
         self.buffer = bytearray()
         self.channel.sendall(start_frame)
-        self.channel.setblocking(False)
 
     def send(self, ticket: int, item: Item) -> None:
         if not self.items:
             self.since = time.monotonic()
         self.items.append((ticket, item))
         try:
-            self.channel.setblocking(True)
             self.channel.sendall(pack_frame(item))
         except (BrokenPipeError, ConnectionResetError):
             pass  # it died: the end of its socket, seen at the next read, tells
-        finally:
-            self.channel.setblocking(False)
 
     def receive(self) -> tuple[list[Any], bool]:
         """Return the results that have come, and whether the worker is still there."""
         try:
-            data = self.channel.recv(1 << 20)
+            data = self.channel.recv(1 << 20, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return [], True
         except ConnectionResetError:

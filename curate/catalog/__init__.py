@@ -1,0 +1,1 @@
+"""The project's memory: one SQLite file, rows in, rows out."""

@@ -1,0 +1,195 @@
+"""Opens the catalog: WAL, schema and migrations, transactions, and the writer's lock.
+
+One process at a time changes the state of fetching (`writer_lock`); any number may read
+meanwhile. Commits use `synchronous=NORMAL`: a killed process loses nothing that was
+committed, a power cut at most the last moments, and never the file's integrity.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from curate.errors import CatalogError, CatalogTooNewError, LockedError, StoreError
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30.0
+NAME = "catalog.db"
+
+
+class Database:
+    """An open catalog.
+
+    Args:
+        path: the SQLite file; made with its tables if absent.
+
+    Raises:
+        CatalogTooNewError: a newer curate wrote it.
+        CatalogError: it is not a catalog, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self._prepare()
+        except sqlite3.Error as error:
+            raise catalog_error(path, error) from error
+
+    def _prepare(self) -> None:
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = NORMAL")
+        self.execute("PRAGMA cache_size = -16384")
+        self.execute("PRAGMA mmap_size = 0")
+        if self.version() != SCHEMA_VERSION:
+            with self.transaction():
+                self._migrate()
+
+    def version(self) -> int:
+        """Return the schema version of the file; 0 for a new one."""
+        (version,) = self.one("PRAGMA user_version")
+        return int(version)
+
+    def _migrate(self) -> None:
+        # Read again under the write lock: another process may have migrated meanwhile.
+        version = self.version()
+        if version > SCHEMA_VERSION:
+            raise CatalogTooNewError(
+                f"{self.path} was written by a newer curate "
+                f"(schema {version}, this one knows {SCHEMA_VERSION})",
+                "upgrade curate; nothing was changed",
+            )
+        scripts = ["schema.sql"] if version == 0 else _migrations(version)
+        for script in scripts:
+            for statement in _statements(_read_sql(script)):
+                self.execute(statement)
+        self.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside commits together, or not at all.
+
+        Raises:
+            CatalogError, StoreError: SQLite could not write.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise catalog_error(self.path, error) from error
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise catalog_error(self.path, error) from error
+            raise
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement; return its cursor."""
+        return self._connection.execute(sql, values)
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for every row."""
+        self._connection.executemany(sql, rows)
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """Return the first row of a query that always has one."""
+        row: tuple[Any, ...] = self._connection.execute(sql, values).fetchone()
+        return row
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query that has few."""
+        return self._connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+@contextlib.contextmanager
+def writer_lock(folder: Path, task: str, clock: float | None = None) -> Iterator[None]:
+    """Hold the project's lock for changes to fetched state.
+
+    The operating system frees the lock when the process ends, however it ends.
+
+    Args:
+        folder: the project folder.
+        task: what is being done, e.g. `fetch`, shown to whoever comes second.
+        clock: Unix seconds; the present by default.
+
+    Raises:
+        LockedError: another process holds it; the message says which.
+    """
+    lock = FileLock(folder / "catalog.lock", timeout=0)
+    owner = folder / "catalog.lock.owner"
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LockedError(
+            f"{folder} is in use by {_owner(owner)}", "wait for it to end, or stop it"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"cannot write into {folder}: {error.strerror}") from error
+    try:
+        since = time.time() if clock is None else clock
+        try:
+            owner.write_text(json.dumps({"pid": os.getpid(), "task": task, "since": since}))
+        except OSError as error:
+            raise StoreError(f"cannot write into {folder}: {error.strerror}") from error
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _owner(path: Path) -> str:
+    try:
+        held = json.loads(path.read_text())
+        since = time.strftime("%H:%M:%S", time.localtime(held["since"]))
+        return f"`curate {held['task']}` (process {held['pid']}, since {since})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def catalog_error(path: Path, error: sqlite3.Error) -> CatalogError | StoreError:
+    """Turn SQLite's words into an error that says what to do."""
+    text = str(error)
+    if "disk is full" in text or "disk I/O error" in text:
+        return StoreError(f"cannot write {path}: {text}", "free some space and run it again")
+    if "not a database" in text or "malformed" in text:
+        return CatalogError(
+            f"{path} is not a catalog, or damaged: {text}",
+            "restore it from a backup, or move it away",
+        )
+    if "locked" in text:
+        return CatalogError(f"{path} is busy: {text}", "another process is writing; try again")
+    return CatalogError(f"cannot use {path}: {text}")
+
+
+def _migrations(version: int) -> list[str]:
+    return [f"migrations/{number:04d}.sql" for number in range(version + 1, SCHEMA_VERSION + 1)]
+
+
+def _read_sql(name: str) -> str:
+    return resources.files("curate.catalog").joinpath(name).read_text(encoding="utf-8")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements one by one: `executescript` would commit in between."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

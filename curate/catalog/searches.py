@@ -1,0 +1,174 @@
+"""Searches and the candidates they brought: committed page by page, with the cursor.
+
+A page of candidates and the place where the search goes on are one transaction, so an
+interrupted search neither loses a page nor asks for it twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from curate.catalog.database import Database
+from curate.records import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One question to a source, and how far its answer has been taken in."""
+
+    id: int
+    """Row number."""
+    source: str
+    """Name of the source."""
+    request: str
+    """JSON of what was asked, enough to ask again."""
+    cursor: str | None
+    """Where to go on; None at the start."""
+    done: bool
+    """The source has nothing more."""
+    total: int | None
+    """What the source says it has."""
+    candidates: int
+    """Candidates found first by this search."""
+
+
+_COLUMNS = (
+    "id, source, request, cursor, done, total, "
+    "(SELECT COUNT(*) FROM candidates WHERE search_id = searches.id)"
+)
+
+
+def open_search(db: Database, source: str, request: str, query: str, now: float) -> Search:
+    """Return the search for this request, made if it is new."""
+    with db.transaction():
+        db.execute(
+            "INSERT INTO searches (source, request, query, created_at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            (source, request, query, now),
+        )
+    row = db.one(
+        f"SELECT {_COLUMNS} FROM searches WHERE source = ? AND request = ?",  # noqa: S608 - our own column list
+        (source, request),
+    )
+    return _search(row)
+
+
+def unfinished(db: Database) -> list[Search]:
+    """Return the searches that have more to give, oldest first."""
+    rows = db.all(f"SELECT {_COLUMNS} FROM searches WHERE NOT done ORDER BY id")  # noqa: S608 - our own column list
+    return [_search(row) for row in rows]
+
+
+def _search(row: tuple[int, str, str, str | None, int, int | None, int]) -> Search:
+    number, source, request, cursor, done, total, candidates = row
+    return Search(number, source, request, cursor, bool(done), total, candidates)
+
+
+def add_page(
+    db: Database,
+    search_id: int,
+    candidates: Sequence[Candidate],
+    cursor: str | None,
+    *,
+    total: int | None = None,
+    skipped: Mapping[str, int] | None = None,
+) -> int:
+    """Take in one page of a search; return how many candidates were new.
+
+    A candidate that is known already keeps its state and gets the new class hints.
+
+    Args:
+        db: the catalog.
+        search_id: the search that the page belongs to.
+        candidates: the page.
+        cursor: where the search goes on; None when it is exhausted.
+        total: what the source says it has.
+        skipped: rows that gave no candidate, counted by reason; added to earlier counts.
+    """
+    with db.transaction():
+        class_ids = _class_ids(db, {name for each in candidates for name in each.classes})
+        before = _largest_id(db)
+        db.many(
+            "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, author, "
+            "license, license_url, rights_holder, attribution, meta) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (_row(each, search_id) for each in candidates),
+        )
+        db.many(
+            "INSERT INTO hints (class_id, candidate_id, search_id) "
+            "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? ON CONFLICT DO NOTHING",
+            (
+                (class_ids[name], search_id, each.source, each.source_id)
+                for each in candidates
+                for name in each.classes
+            ),
+        )
+        db.execute(
+            "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), skipped = ? WHERE id = ?",
+            (cursor, cursor is None, total, _add_skipped(db, search_id, skipped or {}), search_id),
+        )
+        return _largest_id(db) - before
+
+
+def _largest_id(db: Database) -> int:
+    # Ids are never freed, so their growth is the number of new rows.
+    return int(db.one("SELECT COALESCE(MAX(id), 0) FROM candidates")[0])
+
+
+def _row(each: Candidate, search_id: int) -> tuple[object, ...]:
+    meta = json.dumps(dict(each.meta), ensure_ascii=False) if each.meta else None
+    return (
+        each.source,
+        each.source_id,
+        search_id,
+        each.url,
+        each.group,
+        each.page_url,
+        each.author,
+        each.license,
+        each.license_url,
+        each.rights_holder,
+        each.attribution,
+        meta,
+    )
+
+
+def _add_skipped(db: Database, search_id: int, skipped: Mapping[str, int]) -> str:
+    (text,) = db.one("SELECT skipped FROM searches WHERE id = ?", (search_id,))
+    counts: dict[str, int] = json.loads(text)
+    for reason, n in skipped.items():
+        counts[reason] = counts.get(reason, 0) + n
+    return json.dumps(counts, sort_keys=True)
+
+
+def skipped_rows(db: Database) -> dict[str, int]:
+    """Return how many rows of all sources gave no candidate, by reason."""
+    totals: dict[str, int] = {}
+    for (text,) in db.all("SELECT skipped FROM searches"):
+        for reason, n in json.loads(text).items():
+            totals[reason] = totals.get(reason, 0) + n
+    return totals
+
+
+def _class_ids(db: Database, names: set[str]) -> dict[str, int]:
+    db.many(
+        "INSERT INTO classes (name) VALUES (?) ON CONFLICT DO NOTHING",
+        ((name,) for name in sorted(names)),
+    )
+    return {name: _class_id(db, name) for name in names}
+
+
+def _class_id(db: Database, name: str) -> int:
+    return int(db.one("SELECT id FROM classes WHERE name = ?", (name,))[0])
+
+
+def set_quota(db: Database, quota: int, names: Sequence[str] | None = None) -> None:
+    """Ask for `quota` images of each of these classes; of all classes if None."""
+    with db.transaction():
+        if names is None:
+            db.execute("UPDATE classes SET quota = ? WHERE name != ''", (quota,))
+            return
+        _class_ids(db, set(names))
+        db.many("UPDATE classes SET quota = ? WHERE name = ?", ((quota, name) for name in names))
