@@ -24,6 +24,8 @@ class Pending:
 
     id: int
     """Row number."""
+    source: str
+    """Name of its source."""
     url: str
     """Where it is."""
     tries: int
@@ -48,7 +50,9 @@ class Outcome:
     """When to try again (Unix seconds); None: never."""
 
 
-def pending(db: Database, now: float, class_id: int | None = None) -> Iterator[Pending]:
+def pending(
+    db: Database, now: float, class_id: int | None = None, *, unmetered: bool = False
+) -> Iterator[Pending]:
     """Yield what is pending and due, in order; each page is read when it is reached.
 
     Rows that become pending behind the place reached are left to the next call.
@@ -57,33 +61,62 @@ def pending(db: Database, now: float, class_id: int | None = None) -> Iterator[P
         db: the catalog.
         now: Unix seconds.
         class_id: only candidates with this class hint.
+        unmetered: only candidates without a class hint that has a quota.
     """
     after = 0
-    while rows := _page(db, now, class_id, after):
+    tables, id_column, values = _choice(class_id, unmetered=unmetered)
+    sql = (
+        f"SELECT {id_column}, source, url, tries FROM {tables} "  # noqa: S608 - fixed texts of `_choice`
+        f"AND {id_column} > ? AND due_at <= ? GROUP BY {id_column} ORDER BY {id_column} LIMIT ?"
+    )
+    while rows := db.all(sql, (*values, after, now, PAGE_ROWS)):
         after = rows[-1][0]
         for row in rows:
             yield Pending(*row)
 
 
-def _page(db: Database, now: float, class_id: int | None, after: int) -> list[tuple[int, str, int]]:
-    if class_id is None:
-        return db.all(
-            "SELECT id, url, tries FROM candidates "
-            "WHERE state = 'pending' AND id > ? AND due_at <= ? ORDER BY id LIMIT ?",
-            (after, now, PAGE_ROWS),
-        )
-    return db.all(
-        "SELECT DISTINCT id, url, tries FROM hints JOIN candidates ON id = candidate_id "
-        "WHERE class_id = ? AND candidate_id > ? AND state = 'pending' AND due_at <= ? "
-        "ORDER BY candidate_id LIMIT ?",
-        (class_id, after, now, PAGE_ROWS),
-    )
+def is_due(db: Database, candidate_id: int, now: float) -> bool:
+    """Return whether a candidate is still pending and due."""
+    row = db.execute(
+        "SELECT state, due_at FROM candidates WHERE id = ?", (candidate_id,)
+    ).fetchone()
+    return row is not None and row[0] == State.PENDING and row[1] <= now
 
 
-def next_due(db: Database) -> float | None:
-    """Return when the earliest pending candidate is due; None if nothing is pending."""
-    (due_at,) = db.one("SELECT MIN(due_at) FROM candidates WHERE state = 'pending'")
+def count_pending(db: Database, *, unmetered: bool = False) -> int:
+    """Count pending candidates; only those without a class hint that has a quota, if asked."""
+    tables, _, values = _choice(None, unmetered=unmetered)
+    return int(db.one(f"SELECT COUNT(*) FROM {tables}", values)[0])  # noqa: S608 - fixed texts
+
+
+def next_due(
+    db: Database, after: float, class_id: int | None = None, *, unmetered: bool = False
+) -> float | None:
+    """Return when the next of those candidates is due, later than `after`; None if none is."""
+    tables, _, values = _choice(class_id, unmetered=unmetered)
+    sql = f"SELECT MIN(due_at) FROM {tables} AND due_at > ?"  # noqa: S608 - fixed texts
+    (due_at,) = db.one(sql, (*values, after))
     return None if due_at is None else float(due_at)
+
+
+def _choice(class_id: int | None, *, unmetered: bool) -> tuple[str, str, tuple[int, ...]]:
+    """Return tables with a condition, the column to page by, and the condition's values."""
+    if class_id is not None:
+        return (
+            "hints JOIN candidates ON candidates.id = candidate_id "
+            "WHERE class_id = ? AND state = 'pending'",
+            "candidate_id",
+            (class_id,),
+        )
+    if unmetered:
+        return (
+            "candidates WHERE state = 'pending' AND NOT EXISTS (SELECT 1 FROM hints "
+            "JOIN classes ON classes.id = class_id WHERE candidate_id = candidates.id "
+            "AND quota NOT NULL AND name != '')",
+            "candidates.id",
+            (),
+        )
+    return "candidates WHERE state = 'pending'", "candidates.id", ()
 
 
 def record(db: Database, outcomes: Sequence[Outcome], now: float) -> None:
@@ -135,8 +168,8 @@ def _record_image(db: Database, each: Outcome, image: Verified, now: float) -> N
 
 def _insert_image(db: Database, candidate_id: int, image: Verified, now: float) -> None:
     db.execute(
-        "INSERT INTO images (image_id, candidate_id, format, n_bytes, width_px, height_px, orientation, "
-        "phash, phash256, brightness, contrast, sharpness, entropy, note, fetched_at) "
+        "INSERT INTO images (image_id, candidate_id, format, n_bytes, width_px, height_px, "
+        "orientation, phash, phash256, brightness, contrast, sharpness, entropy, note, fetched_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             image.image_id,
@@ -164,8 +197,8 @@ def requeue(db: Database, reasons: Iterable[Reason]) -> int:
     marks = ", ".join("?" * len(chosen))
     with db.transaction():
         cursor = db.execute(
-            "UPDATE candidates SET state = 'pending', tries = 0, due_at = 0 "
-            f"WHERE state = 'failed' AND reason IN ({marks})",  # noqa: S608 - only question marks
+            "UPDATE candidates SET state = 'pending', tries = 0, due_at = 0 "  # noqa: S608 - marks
+            f"WHERE state = 'failed' AND reason IN ({marks})",
             chosen,
         )
         return cursor.rowcount

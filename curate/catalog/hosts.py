@@ -14,7 +14,8 @@ def pause(db: Database, name: str, until: float, why: str) -> None:
     """Leave `name` alone until then, or longer if that was agreed before."""
     with db.transaction():
         db.execute(
-            "INSERT INTO hosts (name, paused_until, why) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-            "SET why = excluded.why, paused_until = MAX(paused_until, excluded.paused_until)",
+            "INSERT INTO hosts (name, paused_until, why) VALUES (?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET why = excluded.why, "
+            "paused_until = MAX(paused_until, excluded.paused_until)",
             (name, until, why),
         )

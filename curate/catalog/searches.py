@@ -91,14 +91,15 @@ def add_page(
         class_ids = _class_ids(db, {name for each in candidates for name in each.classes})
         before = _largest_id(db)
         db.many(
-            "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, author, "
-            "license, license_url, rights_holder, attribution, meta) "
+            "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, "
+            "author, license, license_url, rights_holder, attribution, meta) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (_row(each, search_id) for each in candidates),
         )
         db.many(
             "INSERT INTO hints (class_id, candidate_id, search_id) "
-            "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? ON CONFLICT DO NOTHING",
+            "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
+            "ON CONFLICT DO NOTHING",
             (
                 (class_ids[name], search_id, each.source, each.source_id)
                 for each in candidates
@@ -106,7 +107,8 @@ def add_page(
             ),
         )
         db.execute(
-            "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), skipped = ? WHERE id = ?",
+            "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), skipped = ? "
+            "WHERE id = ?",
             (cursor, cursor is None, total, _add_skipped(db, search_id, skipped or {}), search_id),
         )
         return _largest_id(db) - before

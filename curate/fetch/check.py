@@ -1,0 +1,69 @@
+"""What a worker process does with one staged file: verify it, then store or delete it.
+
+The bytes are read once here. A good file gets its final name in the store before its row
+is written: a kill in between leaves a stored file without a row, which the next run adopts
+by fetching the candidate again, never a row without a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.fetch.verify import Limits, verify
+from curate.records import Reason, Refused, Verified
+from curate.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to be checked."""
+
+    staged: str
+    """Path of the staged file; gone afterwards."""
+    original: str | None = None
+    """A user's file to be copied to `staged` first; it is never changed."""
+    link: bool = False
+    """Hard-link the original instead of copying it."""
+
+
+def check(job: Job, *, root: str, limits: Limits, max_bytes: int) -> Verified | Refused:
+    """Verify a staged file and move it into the store, or delete it.
+
+    Args:
+        job: the file.
+        root: the store's folder.
+        limits: bounds on what is decoded.
+        max_bytes: largest file taken from a folder; downloads are bounded before.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    store = Store(Path(root))
+    staged = Path(job.staged)
+    if job.original is not None:
+        refused = _stage(store, job, max_bytes)
+        if refused is not None:
+            return refused
+    result = verify(staged.read_bytes(), limits)
+    if isinstance(result, Refused):
+        staged.unlink()
+        return result
+    store.adopt(staged, result.image_id, result.format)
+    return result
+
+
+def _stage(store: Store, job: Job, max_bytes: int) -> Refused | None:
+    original = Path(str(job.original))
+    try:
+        n_bytes = original.stat().st_size
+        with original.open("rb"):
+            pass
+    except OSError as error:
+        return Refused(Reason.UNREADABLE, error.strerror or str(error))
+    if n_bytes == 0:
+        return Refused(Reason.EMPTY, "a file of no bytes")
+    if n_bytes > max_bytes:
+        return Refused(Reason.TOO_BIG, f"more than {max_bytes} bytes")
+    store.stage_copy(original, Path(job.staged).name, link=job.link)
+    return None

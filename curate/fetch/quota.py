@@ -1,0 +1,104 @@
+"""How many more images each class needs, and in which order candidates are taken.
+
+Classes with a quota take turns; a class hands out no more candidates at a time than it
+still needs, so that it ends with exactly its quota. Candidates of classes without a quota,
+and of no class, are taken as they stand in the catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from curate.catalog import candidates
+from curate.catalog.candidates import Pending
+from curate.catalog.counts import ClassCount
+from curate.catalog.database import Database
+
+
+@dataclass(slots=True)
+class _Need:
+    quota: int
+    images: int
+    active: int = 0
+
+    @property
+    def met(self) -> bool:
+        return self.images >= self.quota
+
+    @property
+    def full(self) -> bool:
+        return self.images + self.active >= self.quota
+
+
+class Quota:
+    """What every class with a quota still needs.
+
+    Args:
+        classes: the classes as the catalog counts them.
+    """
+
+    def __init__(self, classes: Iterable[ClassCount]) -> None:
+        self._needs = {
+            each.id: _Need(each.quota, each.images)
+            for each in classes
+            if each.quota is not None and each.name
+        }
+
+    def open_classes(self) -> list[int]:
+        """Return the classes that need more images, by row number."""
+        return [class_id for class_id, need in self._needs.items() if not need.met]
+
+    @property
+    def missing(self) -> int:
+        """How many images all classes together need."""
+        return sum(max(0, need.quota - need.images) for need in self._needs.values())
+
+    @property
+    def applies(self) -> bool:
+        """Whether any class has a quota."""
+        return bool(self._needs)
+
+    def add_image(self, class_ids: Iterable[int]) -> None:
+        """Count a kept image that these classes did not have before."""
+        for class_id in class_ids:
+            if class_id in self._needs:
+                self._needs[class_id].images += 1
+
+    def release(self, class_id: int | None) -> None:
+        """A candidate that was taken for this class has ended, or was put back."""
+        if class_id is not None:
+            self._needs[class_id].active -= 1
+
+    def take(self, db: Database, now: float) -> Iterator[tuple[Pending, int | None] | None]:
+        """Yield candidates with the class they are taken for, each one counted as active.
+
+        Yields None when every class with candidates left has as many under way as it needs:
+        ask again when one of them has ended.
+
+        Args:
+            db: the catalog.
+            now: Unix seconds; what is due later is left out.
+        """
+        streams = {
+            class_id: candidates.pending(db, now, class_id) for class_id in self.open_classes()
+        }
+        while streams:
+            progressed = False
+            for class_id in list(streams):
+                need = self._needs[class_id]
+                if need.full:
+                    if need.met:
+                        del streams[class_id]
+                    continue
+                item = next(streams[class_id], None)
+                if item is None:
+                    del streams[class_id]
+                    continue
+                progressed = True
+                need.active += 1
+                yield item, class_id
+            if streams and not progressed:
+                yield None
+        for item in candidates.pending(db, now, unmetered=self.applies):
+            yield item, None
