@@ -184,11 +184,11 @@ def get_patiently(
     raise RateLimitedError(who, so_far, now + context.max_wait_s, now)
 
 
-def json_object(response: requests.Response, who: str) -> dict[str, Any]:
-    """Return the JSON object of a good answer.
+def json_body(response: requests.Response, who: str) -> Any:
+    """Return the JSON of a good answer.
 
     Raises:
-        SourceError: another status (with the API's own words), or not a JSON object.
+        SourceError: another status (with the API's own words), or not JSON.
     """
     if response.status_code != 200:
         raise SourceError(
@@ -196,9 +196,18 @@ def json_object(response: requests.Response, who: str) -> dict[str, Any]:
             "Check the query's parameters." if response.status_code == 400 else "Try again later.",
         )
     try:
-        body = response.json()
+        return response.json()
     except ValueError as error:
         raise SourceError(f"{who} answered 200 with something that is not JSON") from error
+
+
+def json_object(response: requests.Response, who: str) -> dict[str, Any]:
+    """Return the JSON object of a good answer.
+
+    Raises:
+        SourceError: as `json_body`, or JSON that is not an object.
+    """
+    body = json_body(response, who)
     if not isinstance(body, dict):
         raise SourceError(f"{who} answered with JSON that is not an object")
     return body

@@ -30,6 +30,8 @@ _CC_CODE = re.compile(
     r"(?:[\s_)-]*v?(?P<version>[1-4][._][0-9]))?(?:[\s_-]+(?P<port>[a-z]{2,3})(?![a-z]))?",
     re.IGNORECASE,
 )
+# As Openverse and Flickr tools write it: the code without its "CC".
+_BARE_CODE = re.compile(r"^(?:pdm|by(?:-(?:nc|nd|sa))*(?:[ -]\d\.\d)?)$", re.IGNORECASE)
 _CC_WORDS = re.compile(
     r"^(?:creative commons\s*[-:]?\s*)?attribution"
     r"(?P<rest>(?:[\s-]*(?:non[\s-]*commercial|no[\s-]*deriv\w*|share[\s-]*alike))*)"
@@ -109,6 +111,8 @@ def normalise(words: str | None) -> License:
 
 
 def _creative_commons(text: str) -> str | None:
+    if _BARE_CODE.match(text):
+        text = f"cc-{text}"
     url_matches = list(_CC_URL.finditer(text))
     if url_matches:
         found = {_from_url(match) for match in url_matches}

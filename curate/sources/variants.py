@@ -1,0 +1,101 @@
+"""The URL of a size variant: the smallest whose shorter side is at least what is asked.
+
+Unsplash tells width and height, so its variant is exact. GBIF tells neither: iNaturalist's
+fixed sizes and GBIF's image cache are chosen as if no photo were longer than 16:9, which
+cameras and phones keep to; a longer panorama comes out with a smaller shorter side. Where
+no variant is large enough, the original is taken. Nothing is ever enlarged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+JPEG_QUALITY = 85
+"""Above Unsplash's own 80: a classifier sees blocks before people do; +20 % bytes."""
+GBIF_CACHE_MAX_PX = 1200
+"""The largest width that GBIF's image cache serves."""
+_INATURALIST = re.compile(
+    r"^(https?://(?:inaturalist-open-data\.s3\.amazonaws\.com|static\.inaturalist\.org)/photos/\d+/)"
+    r"(?:original|large|medium|small)(\.\w+)(?:\?.*)?$",
+    re.IGNORECASE,
+)
+_INATURALIST_LONGER_PX = (("small", 240), ("medium", 500), ("large", 1024))
+
+
+def with_params(url: str, **params: str | int) -> str:
+    """Return the URL with query parameters set, those that it has kept in their order."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query.update({key: str(value) for key, value in params.items()})
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def unsplash_variant(raw: str, width_px: int, height_px: int, side_px: int) -> str:
+    """Return the Unsplash image URL whose shorter side is `side_px`, or the full photo's.
+
+    `fit=max` never enlarges; `cs=tinysrgb` gives every photo one colour space. The
+    parameters that are there already (`ixid`, which attributes the view) are kept.
+
+    Args:
+        raw: the photo's `urls.raw`.
+        width_px: the photo's own width; 0 if unknown: the full size is taken.
+        height_px: the photo's own height; 0 if unknown.
+        side_px: the shorter side that is wanted.
+    """
+    url = with_params(raw, fm="jpg", q=JPEG_QUALITY, cs="tinysrgb", fit="max")
+    if min(width_px, height_px) <= side_px:
+        return url
+    # Rounded up, so that the height that follows from it is not one pixel short.
+    target_px = side_px if width_px <= height_px else -(-side_px * width_px // height_px)
+    return with_params(url, w=target_px)
+
+
+def unsplash_original(raw: str, full: str | None) -> str:
+    """Return the photo in its own size as a JPEG.
+
+    That is `urls.full`; `urls.raw` alone may answer with a TIFF or a PNG of 100 MB.
+    """
+    return full or with_params(raw, fm="jpg", q=JPEG_QUALITY, cs="srgb")
+
+
+def inaturalist_variant(url: str, side_px: int) -> str | None:
+    """Return iNaturalist's variant of a photo URL; None if it is not one of theirs.
+
+    Its sizes are named by the *longer* side.
+    """
+    match = _INATURALIST.match(url)
+    if match is None:
+        return None
+    for name, longer_px in _INATURALIST_LONGER_PX:
+        if longer_px >= _longer_px(side_px):
+            return f"{match[1]}{name}{match[2]}"
+    return f"{match[1]}original{match[2]}"
+
+
+def gbif_variant(api_url: str, gbif_id: str, identifier: str, side_px: int) -> str:
+    """Return the URL in GBIF's image cache, or the identifier where the cache is too small.
+
+    Only the width is given: with both, the cache would crop to that shape.
+
+    Args:
+        api_url: base URL of the API, without the version.
+        gbif_id: the occurrence's key.
+        identifier: the medium's URL exactly as the API spells it; its MD5 is its name.
+        side_px: the shorter side that is wanted.
+    """
+    width_px = _longer_px(side_px)
+    if width_px > GBIF_CACHE_MAX_PX:
+        return identifier
+    digest = md5_hex(identifier)
+    return f"{api_url}/v1/image/cache/{width_px}x/occurrence/{gbif_id}/media/{digest}"
+
+
+def md5_hex(text: str) -> str:
+    """Return the MD5 of a text, as GBIF names media by it (not for security)."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _longer_px(side_px: int) -> int:
+    return -(-side_px * 16 // 9)
