@@ -1,0 +1,1 @@
+"""The dataset: labels are balanced, split without leaks, and written as a manifest."""
