@@ -50,9 +50,65 @@ class Outcome:
     """When to try again (Unix seconds); None: never."""
 
 
-def pending(
-    db: Database, now: float, class_id: int | None = None, *, unmetered: bool = False
-) -> Iterator[Pending]:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which pending candidates are meant. Its texts are fixed; what varies is in `values`."""
+
+    tables: str
+    """What stands between FROM and the next AND."""
+    id_column: str = "candidates.id"
+    """The column to page by, which has an index with the condition."""
+    values: tuple[int, ...] = ()
+    """Values for the question marks in `tables`."""
+
+
+EVERY = Choice("candidates WHERE state = 'pending'")
+"""All of them."""
+
+UNMETERED = Choice(
+    "candidates WHERE state = 'pending' AND NOT EXISTS (SELECT 1 FROM hints "
+    "JOIN classes ON classes.id = class_id WHERE candidate_id = candidates.id "
+    "AND quota NOT NULL AND name != '')"
+)
+"""Those without a class hint that has a quota."""
+
+CHOSEN = Choice("temp.chosen JOIN candidates USING (id) WHERE state = 'pending'", "chosen.id")
+"""Those that `choose_search` or `choose` named."""
+
+
+def of_class(class_id: int) -> Choice:
+    """Return the choice of candidates with this class hint."""
+    return Choice(
+        "hints JOIN candidates ON candidates.id = candidate_id "
+        "WHERE class_id = ? AND state = 'pending'",
+        "candidate_id",
+        (class_id,),
+    )
+
+
+def choose(db: Database, ids: Iterable[int]) -> None:
+    """Name the candidates that `CHOSEN` means from now on, on this connection."""
+    _clear_chosen(db)
+    with db.transaction():
+        db.many("INSERT OR IGNORE INTO temp.chosen VALUES (?)", ((each,) for each in ids))
+
+
+def choose_search(db: Database, search_id: int) -> None:
+    """Let `CHOSEN` mean the candidates that a search found first."""
+    _clear_chosen(db)
+    with db.transaction():
+        db.execute(
+            "INSERT INTO temp.chosen SELECT id FROM candidates WHERE search_id = ?", (search_id,)
+        )
+
+
+def _clear_chosen(db: Database) -> None:
+    with db.transaction():
+        db.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY)")
+        db.execute("DELETE FROM temp.chosen")
+
+
+def pending(db: Database, now: float, choice: Choice) -> Iterator[Pending]:
     """Yield what is pending and due, in order; each page is read when it is reached.
 
     Rows that become pending behind the place reached are left to the next call.
@@ -60,16 +116,15 @@ def pending(
     Args:
         db: the catalog.
         now: Unix seconds.
-        class_id: only candidates with this class hint.
-        unmetered: only candidates without a class hint that has a quota.
+        choice: which candidates.
     """
     after = 0
-    tables, id_column, values = _choice(class_id, unmetered=unmetered)
+    key = choice.id_column
     sql = (
-        f"SELECT {id_column}, source, url, tries FROM {tables} "  # noqa: S608 - fixed texts of `_choice`
-        f"AND {id_column} > ? AND due_at <= ? GROUP BY {id_column} ORDER BY {id_column} LIMIT ?"
+        f"SELECT {key}, source, url, tries FROM {choice.tables} "  # noqa: S608 - fixed texts
+        f"AND {key} > ? AND due_at <= ? GROUP BY {key} ORDER BY {key} LIMIT ?"
     )
-    while rows := db.all(sql, (*values, after, now, PAGE_ROWS)):
+    while rows := db.all(sql, (*choice.values, after, now, PAGE_ROWS)):
         after = rows[-1][0]
         for row in rows:
             yield Pending(*row)
@@ -83,40 +138,17 @@ def is_due(db: Database, candidate_id: int, now: float) -> bool:
     return row is not None and row[0] == State.PENDING and row[1] <= now
 
 
-def count_pending(db: Database, *, unmetered: bool = False) -> int:
-    """Count pending candidates; only those without a class hint that has a quota, if asked."""
-    tables, _, values = _choice(None, unmetered=unmetered)
-    return int(db.one(f"SELECT COUNT(*) FROM {tables}", values)[0])  # noqa: S608 - fixed texts
+def count_pending(db: Database, choice: Choice) -> int:
+    """Count the pending candidates of a choice."""
+    sql = f"SELECT COUNT(DISTINCT {choice.id_column}) FROM {choice.tables}"  # noqa: S608 - fixed texts
+    return int(db.one(sql, choice.values)[0])
 
 
-def next_due(
-    db: Database, after: float, class_id: int | None = None, *, unmetered: bool = False
-) -> float | None:
-    """Return when the next of those candidates is due, later than `after`; None if none is."""
-    tables, _, values = _choice(class_id, unmetered=unmetered)
-    sql = f"SELECT MIN(due_at) FROM {tables} AND due_at > ?"  # noqa: S608 - fixed texts
-    (due_at,) = db.one(sql, (*values, after))
+def next_due(db: Database, after: float, choice: Choice) -> float | None:
+    """Return when the next of them is due, later than `after`; None if none is."""
+    sql = f"SELECT MIN(due_at) FROM {choice.tables} AND due_at > ?"  # noqa: S608 - fixed texts
+    (due_at,) = db.one(sql, (*choice.values, after))
     return None if due_at is None else float(due_at)
-
-
-def _choice(class_id: int | None, *, unmetered: bool) -> tuple[str, str, tuple[int, ...]]:
-    """Return tables with a condition, the column to page by, and the condition's values."""
-    if class_id is not None:
-        return (
-            "hints JOIN candidates ON candidates.id = candidate_id "
-            "WHERE class_id = ? AND state = 'pending'",
-            "candidate_id",
-            (class_id,),
-        )
-    if unmetered:
-        return (
-            "candidates WHERE state = 'pending' AND NOT EXISTS (SELECT 1 FROM hints "
-            "JOIN classes ON classes.id = class_id WHERE candidate_id = candidates.id "
-            "AND quota NOT NULL AND name != '')",
-            "candidates.id",
-            (),
-        )
-    return "candidates WHERE state = 'pending'", "candidates.id", ()
 
 
 def record(db: Database, outcomes: Sequence[Outcome], now: float) -> None:

@@ -8,6 +8,7 @@ CREATE TABLE searches (
     query TEXT NOT NULL DEFAULT '',   -- the search text
     cursor TEXT,                      -- where the search goes on; NULL at its start
     done INTEGER NOT NULL DEFAULT 0,  -- 1: the source has nothing more
+    given INTEGER NOT NULL DEFAULT 0, -- candidates that its pages held, known ones included
     total INTEGER,                    -- what the source says it has, if it does
     skipped TEXT NOT NULL DEFAULT '{}', -- JSON: rows that gave no candidate, by reason
     created_at REAL NOT NULL,

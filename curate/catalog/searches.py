@@ -30,14 +30,11 @@ class Search:
     """The source has nothing more."""
     total: int | None
     """What the source says it has."""
-    candidates: int
-    """Candidates found first by this search."""
+    given: int
+    """Candidates that its pages held so far, known ones included."""
 
 
-_COLUMNS = (
-    "id, source, request, cursor, done, total, "
-    "(SELECT COUNT(*) FROM candidates WHERE search_id = searches.id)"
-)
+_COLUMNS = "id, source, request, cursor, done, total, given"
 
 
 def open_search(db: Database, source: str, request: str, query: str, now: float) -> Search:
@@ -62,8 +59,8 @@ def unfinished(db: Database) -> list[Search]:
 
 
 def _search(row: tuple[int, str, str, str | None, int, int | None, int]) -> Search:
-    number, source, request, cursor, done, total, candidates = row
-    return Search(number, source, request, cursor, bool(done), total, candidates)
+    number, source, request, cursor, done, total, given = row
+    return Search(number, source, request, cursor, bool(done), total, given)
 
 
 def add_page(
@@ -107,9 +104,16 @@ def add_page(
             ),
         )
         db.execute(
-            "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), skipped = ? "
-            "WHERE id = ?",
-            (cursor, cursor is None, total, _add_skipped(db, search_id, skipped or {}), search_id),
+            "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), "
+            "given = given + ?, skipped = ? WHERE id = ?",
+            (
+                cursor,
+                cursor is None,
+                total,
+                len(candidates),
+                _add_skipped(db, search_id, skipped or {}),
+                search_id,
+            ),
         )
         return _largest_id(db) - before
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from curate.catalog import candidates
-from curate.catalog.candidates import Pending
+from curate.catalog.candidates import Choice, Pending
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
 
@@ -35,10 +35,12 @@ class Quota:
     """What every class with a quota still needs.
 
     Args:
-        classes: the classes as the catalog counts them.
+        classes: the classes as the catalog counts them; none to fetch without quotas.
+        rest: the candidates that no quota limits; found out from the classes by default.
     """
 
-    def __init__(self, classes: Iterable[ClassCount]) -> None:
+    def __init__(self, classes: Iterable[ClassCount], rest: Choice | None = None) -> None:
+        self._rest = rest
         self._needs = {
             each.id: _Need(each.quota, each.images)
             for each in classes
@@ -58,6 +60,17 @@ class Quota:
     def applies(self) -> bool:
         """Whether any class has a quota."""
         return bool(self._needs)
+
+    @property
+    def rest(self) -> Choice:
+        """The candidates that no quota limits."""
+        if self._rest is not None:
+            return self._rest
+        return candidates.UNMETERED if self.applies else candidates.EVERY
+
+    def choices(self) -> list[Choice]:
+        """Return the choices that together are all candidates still wanted."""
+        return [*map(candidates.of_class, self.open_classes()), self.rest]
 
     def add_image(self, class_ids: Iterable[int]) -> None:
         """Count a kept image that these classes did not have before."""
@@ -81,7 +94,8 @@ class Quota:
             now: Unix seconds; what is due later is left out.
         """
         streams = {
-            class_id: candidates.pending(db, now, class_id) for class_id in self.open_classes()
+            class_id: candidates.pending(db, now, candidates.of_class(class_id))
+            for class_id in self.open_classes()
         }
         while streams:
             progressed = False
@@ -100,5 +114,5 @@ class Quota:
                 yield item, class_id
             if streams and not progressed:
                 yield None
-        for item in candidates.pending(db, now, unmetered=self.applies):
+        for item in candidates.pending(db, now, self.rest):
             yield item, None

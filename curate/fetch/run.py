@@ -23,7 +23,7 @@ from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from curate.catalog import candidates, hosts
-from curate.catalog.candidates import Outcome, Pending
+from curate.catalog.candidates import Choice, Outcome, Pending
 from curate.catalog.counts import class_counts, image_classes
 from curate.catalog.database import Database
 from curate.config import FetchSettings
@@ -95,6 +95,7 @@ def run(
     progress: Progress = silent,
     clock: Callable[[], float] = time.time,
     rng: random.Random | None = None,
+    only: Choice | None = None,
     resolve: tuple[str, ...] = (),
 ) -> FetchEnd:
     """Fetch what is pending, due and wanted. Call with the writer's lock held.
@@ -109,13 +110,14 @@ def run(
         progress: told how many candidates are done.
         clock: Unix seconds.
         rng: source of the retries' jitter.
+        only: fetch just these, whatever the quotas; by default all that are wanted.
         resolve: `HOST:PORT:ADDRESS` entries that take the place of DNS.
 
     Raises:
         StoreError: the disk is full or not writable. What was finished is recorded.
         KeyboardInterrupt: Ctrl-C; what was finished is recorded.
     """
-    loop = _Loop(db, store, settings, user_agent, link, progress, clock, rng, resolve)
+    loop = _Loop(db, store, settings, user_agent, link, progress, clock, rng, only, resolve)
     try:
         with _interruptible(loop.stop):
             loop.run(wait=wait)
@@ -135,6 +137,7 @@ class _Loop:
         progress: Progress,
         clock: Callable[[], float],
         rng: random.Random | None,
+        only: Choice | None,
         resolve: tuple[str, ...],
     ) -> None:
         self._db = db
@@ -145,7 +148,7 @@ class _Loop:
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._policy = RetryPolicy(settings.tries, settings.backoff_s, settings.backoff_cap_s)
         self._gate = Gate(settings.per_host, settings.rate_per_host, hosts.paused(db, clock()))
-        self._quota = Quota(class_counts(db))
+        self._quota = Quota(class_counts(db)) if only is None else Quota([], only)
         self._staging = store.prepare()
         self._transport = Transport(
             _transport_limits(settings),
@@ -400,10 +403,7 @@ class _Loop:
 
     def _due(self, now: float) -> float | None:
         """Return when the next candidate that is wanted can be tried."""
-        times = [
-            candidates.next_due(self._db, now, class_id) for class_id in self._quota.open_classes()
-        ]
-        times.append(candidates.next_due(self._db, now, unmetered=self._quota.applies))
+        times = [candidates.next_due(self._db, now, each) for each in self._quota.choices()]
         if self._skipped_paused:
             times.append(self._gate.next_open(now))
         known = [each for each in times if each is not None]
