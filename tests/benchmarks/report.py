@@ -11,11 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-TITLE: Final = """# Benchmarks
-
-Measured by `make bench` (`python -m tests.benchmarks`), which rewrites the sections below.
-Absolute numbers belong to the machine they were taken on; the ratios travel.
-"""
+TITLE: Final = "# Benchmarks\n"
 
 
 @dataclass(frozen=True, slots=True)
