@@ -1,0 +1,206 @@
+"""An existing tree of images: the folder's name is the class.
+
+The tree is walked in the order of its names, without loading it: the order is that of the
+paths' parts, so the cursor is simply the last path given, and files added or removed
+between two runs do not shift it. Folders that are split levels (train, val, test) are not
+classes but go into `meta`. Links are followed, each real folder once. What is not an image
+by its extension is counted and left; whether the bytes are one is for fetching to verify.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from curate.errors import SourceError, UsageError
+from curate.records import Candidate
+from curate.sources.base import Page, Query, SourceContext, hints, limited
+
+PAGE_FILES = 1000
+EXTENSIONS = frozenset(
+    (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff"),
+        *("avif", "heic", "heif", "jp2", "ico", "mpo", "ppm", "pgm", "pbm", "tga"),
+    )
+)
+SPLITS: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """An image file, with what the folders above it say."""
+
+    parts: tuple[str, ...]
+    """Path below the root."""
+    classes: tuple[str, ...]
+    split: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dir:
+    """A folder on the way down."""
+
+    parts: tuple[str, ...]
+    class_: str | None
+    """The nearest folder's name that is not a split level."""
+    split: str | None
+
+
+class FolderSource:
+    """Offer the image files below a folder.
+
+    Args:
+        context: `path` is the folder.
+
+    Raises:
+        UsageError: no folder is given.
+    """
+
+    name = "folder"
+    is_remote = False
+
+    def __init__(self, context: SourceContext) -> None:
+        if context.path is None:
+            raise UsageError("the source folder needs a folder", "Give it with --folder DIR.")
+        self._root: Path = context.path.absolute()
+
+    def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
+        """Yield pages of up to 1,000 files; the cursor is the last path given.
+
+        Raises:
+            SourceError: the folder, or one below it, cannot be read.
+            UsageError: `class_by` is set: here the folder is the class.
+        """
+        if query.class_by not in (None, "folder"):
+            raise UsageError(
+                f"a folder has no column {query.class_by!r}", "Its folders give the classes."
+            )
+        return limited(cursor, query.limit, lambda start: self._run(query, start))
+
+    def count(self, query: Query) -> int | None:
+        """Return the number of image files, by walking the tree."""
+        return sum(len(page.candidates) for page in self.pages(replace(query, limit=None)))
+
+    def class_counts(self, query: Query) -> Mapping[str, int] | None:
+        """Return image files per class, by walking the tree."""
+        pages = self.pages(replace(query, limit=None))
+        return Counter(
+            name for page in pages for candidate in page.candidates for name in candidate.classes
+        )
+
+    def _run(self, query: Query, start: str | None) -> Iterator[tuple[str, Page]]:
+        if not self._root.is_dir():
+            what = "is not a folder" if self._root.exists() else "does not exist"
+            raise SourceError(f"{self._root} {what}", "Give a folder with images.")
+        skipped: Counter[str] = Counter()
+        after = tuple(start.split("/")) if start else ()
+        files = _walk(self._root, _Dir((), None, None), after, {_identity(self._root)}, skipped)
+        own, some = start or "", []
+        ahead = next(files, None)
+        while ahead is not None:
+            some.append(self._candidate(ahead, query))
+            ahead = next(files, None)
+            if len(some) == PAGE_FILES and ahead is not None:
+                cursor = some[-1].source_id
+                yield own, Page(tuple(some), cursor, None, dict(skipped))
+                own, some = cursor, []
+                skipped.clear()
+        yield own, Page(tuple(some), None, None, dict(skipped))
+
+    def _candidate(self, file: _File, query: Query) -> Candidate:
+        path = self._root.joinpath(*file.parts)
+        return Candidate(
+            source="folder",
+            source_id="/".join(file.parts),
+            url=path.as_uri(),
+            classes=hints(query, file.classes),
+            query=query.text,
+            meta={"split": file.split} if file.split else {},
+        )
+
+
+def _walk(
+    root: Path,
+    here: _Dir,
+    after: tuple[str, ...],
+    seen: set[tuple[int, int]],
+    skipped: Counter[str],
+) -> Iterator[_File]:
+    """Yield the image files below a folder in the order of their parts, those after `after`."""
+    path = root.joinpath(*here.parts)
+    try:
+        with os.scandir(path) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        visible = [entry for entry in found if not entry.name.startswith(".")]
+        dirs = {entry.name for entry in visible if entry.is_dir()}
+    except OSError as error:
+        raise SourceError(
+            f"the folder {path} cannot be read: {error.strerror}", "Check its permissions."
+        ) from error
+    splits = _split_level(dirs)
+    for entry in visible:
+        parts = (*here.parts, entry.name)
+        if entry.name in dirs:
+            entered = _enter(Path(entry.path), seen, skipped)
+            if not entered or parts < after[: len(parts)]:
+                continue
+            yield from _walk(root, _below(here, entry.name, splits), after, seen, skipped)
+        elif parts > after:
+            if reason := _not_an_image(entry):
+                skipped[reason] += 1
+                continue
+            yield _File(parts, (here.class_,) if here.class_ else (), here.split)
+
+
+def _below(here: _Dir, name: str, splits: frozenset[str]) -> _Dir:
+    parts = (*here.parts, name)
+    if name in splits:
+        return _Dir(parts, here.class_, SPLITS[name.lower()])
+    return _Dir(parts, name, here.split)
+
+
+def _split_level(names: set[str]) -> frozenset[str]:
+    """Return which of a folder's folders are splits.
+
+    One called `train` between `bus` and `car` is a class; two splits, or nothing else, are
+    a split level.
+    """
+    splits = frozenset(name for name in names if name.lower() in SPLITS)
+    return splits if len(splits) > 1 or len(splits) == len(names) else frozenset()
+
+
+def _enter(path: Path, seen: set[tuple[int, int]], skipped: Counter[str]) -> bool:
+    """Tell whether a folder is entered: each real one once, so that links cannot loop."""
+    identity = _identity(path)
+    if identity in seen:
+        skipped["folder_seen"] += 1
+        return False
+    seen.add(identity)
+    return True
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise SourceError(f"the folder {path} cannot be read: {error.strerror}") from error
+    return stat.st_dev, stat.st_ino
+
+
+def _not_an_image(entry: os.DirEntry[str]) -> str | None:
+    if not entry.is_file():
+        return "broken_link" if entry.is_symlink() else "not_a_file"
+    suffix = entry.name.rpartition(".")[2].lower() if "." in entry.name else ""
+    return None if suffix in EXTENSIONS else "not_an_image"
