@@ -74,3 +74,10 @@ class Labels:
         """Return the lists of class names, one for each row, each sorted."""
         names = pa.array(self.classes, type=pa.string()).take(pa.array(self.codes))
         return pa.ListArray.from_arrays(pa.array(self.starts(), type=pa.int32()), names)
+
+    def first(self) -> pa.Array:
+        """Return the only (or alphabetically first) class of each row; null where none is."""
+        has = self.per_row() > 0
+        at = np.where(has, self.starts()[:-1], 0)
+        codes = self.codes[at] if len(self.codes) else at
+        return pa.array(self.classes, type=pa.string()).take(pa.array(codes, mask=~has))

@@ -3,7 +3,9 @@
 `INPUT` is what `project.py` makes from the catalog, one row per kept image. `MANIFEST` is
 what the Parquet files hold; `manifests/README.md` describes the same columns for people, and
 a test compares the two. One schema serves every manifest: `label` is there, and null, in a
-multi-label one, so that files of several manifests can be read as one dataset.
+multi-label one, so that files of several manifests can be read as one dataset. `meta`, a map
+in `INPUT`, becomes a list of key-value pairs: Hugging Face `datasets` refuses the map type,
+and everything else reads both.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ SCHEMA_VERSION = 1
 
 _STRINGS = pa.list_(pa.string())
 _TEXT_MAP = pa.map_(pa.string(), pa.string())
+_PAIRS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.string())]))
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -54,11 +57,19 @@ _PROVENANCE = [
     pa.field("rights_holder", pa.string()),
     pa.field("attribution", pa.string()),
     pa.field("query", _STRINGS),
-    pa.field("meta", _TEXT_MAP),
-    pa.field("fetched_at", _TIME),
 ]
+_FETCHED_AT = pa.field("fetched_at", _TIME)
 
-INPUT = pa.schema([*_IMAGE, *_DECISION, pa.field("group_hints", _STRINGS), *_PROVENANCE])
+INPUT = pa.schema(
+    [
+        *_IMAGE,
+        *_DECISION,
+        pa.field("group_hints", _STRINGS),
+        *_PROVENANCE,
+        pa.field("meta", _TEXT_MAP),
+        _FETCHED_AT,
+    ]
+)
 """One kept image per row, in any order. `label_origin` null: nobody has labelled it."""
 
 MANIFEST = pa.schema(
@@ -69,16 +80,18 @@ MANIFEST = pa.schema(
         _required("split", pa.string()),
         _required("group_id", pa.string()),
         *_PROVENANCE,
+        pa.field("meta", _PAIRS),
+        _FETCHED_AT,
     ]
 )
 """The columns of `train.parquet`, `val.parquet` and `test.parquet`, in this order."""
 
 
 def conform(table: pa.Table, schema: pa.Schema = INPUT) -> pa.Table:
-    """Select and cast the columns of `schema`, whatever their order.
+    """Select and cast the columns of `schema`.
 
     Args:
-        table: at least the columns of `schema`; others are dropped.
+        table: at least the columns of `schema`, in any order; others are dropped.
         schema: the wanted columns, types and nullability.
 
     Returns:

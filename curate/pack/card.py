@@ -1,0 +1,156 @@
+"""What a manifest says to people: the card and the attributions.
+
+The card opens with the few lines that make `datasets.load_dataset(FOLDER)` find the splits.
+It states limits that counts alone do not show: labels nobody has looked at, licences that
+are unknown, a source's own terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from curate.pack.recipe import SPLITS
+
+ATTRIBUTION_COLUMNS = (
+    "image_id",
+    "source",
+    "author",
+    "rights_holder",
+    "license",
+    "license_url",
+    "page_url",
+    "url",
+    "attribution",
+)
+"""Columns of `ATTRIBUTION.csv`, one row for each image."""
+
+_CLASSES_SHOWN = 100
+_FRONT = """\
+---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: train.parquet
+  - split: val
+    path: val.parquet
+  - split: test
+    path: test.parquet
+---
+"""
+_ORIGINS = {
+    "human": "decided by a person",
+    "consensus": "agreed by several people",
+    "model": "proposed by a model; nobody has confirmed them",
+    "source": "claimed by the source; nobody here has looked",
+    "query": "taken from the search words; nobody has looked",
+}
+_UNSPLASH = (
+    "- **Unsplash restricts machine-learning use of its images.** Read "
+    "<https://unsplash.com/terms> and <https://unsplash.com/api-terms> before you train on "
+    "them or pass them on."
+)
+
+
+def write_attribution(path: Path, blocks: Iterable[pa.Table]) -> None:
+    """Write author, licence and link of every image as CSV.
+
+    Args:
+        path: the file to write.
+        blocks: tables with `ATTRIBUTION_COLUMNS`.
+    """
+    schema = pa.schema([pa.field(name, pa.string()) for name in ATTRIBUTION_COLUMNS])
+    with pacsv.CSVWriter(path, schema) as writer:
+        for block in blocks:
+            writer.write_table(block.select(list(ATTRIBUTION_COLUMNS)).cast(schema))
+
+
+def card_text(info: Mapping[str, Any]) -> str:
+    """Write the card of a manifest.
+
+    Args:
+        info: the content of its `manifest.json`, without the files.
+
+    Returns:
+        Markdown; every name that came from outside is escaped.
+    """
+    images, classes = info["images"], info["classes"]
+    total = sum(images.values())
+    shares = ", ".join(f"{images[split]:,} {split}" for split in SPLITS)
+    parts = [
+        _FRONT,
+        "# Image classification dataset\n",
+        f"{total:,} images in {len(classes):,} classes: {shares}; {info['groups']:,} groups "
+        f"of images that belong together, none of them on two sides. "
+        f"{info['negatives']:,} images show none of the classes.\n",
+        "## Classes\n",
+        _class_table(classes),
+        _dropped(info["dropped"], info["recipe"]["min_per_class"]),
+        "## Limits\n",
+        "\n".join(_limits(info, total)) + "\n",
+        "## Licences\n",
+        _table(("licence", "images"), info["licenses"].items()),
+        "Author, licence and link of every image are in `ATTRIBUTION.csv`; the settings that "
+        "this dataset was made with are in `manifest.json`.",
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _class_table(classes: Mapping[str, Mapping[str, int]]) -> str:
+    largest = sorted(classes.items(), key=lambda item: (-item[1]["after"], item[0]))
+    rows = [
+        (name, *(n[key] for key in ("after", *SPLITS, "before")))
+        for name, n in largest[:_CLASSES_SHOWN]
+    ]
+    table = _table(("class", "images", *SPLITS, "before balancing"), rows)
+    hidden = len(largest) - len(rows)
+    return table + (f"… and {hidden:,} smaller ones, in `manifest.json`.\n" if hidden else "")
+
+
+def _dropped(dropped: Mapping[str, int], minimum: int) -> str:
+    if not dropped:
+        return ""
+    largest = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))[:20]
+    named = ", ".join(f"{_escape(name)} {n:,}" for name, n in largest)
+    more = ", …" if len(dropped) > len(largest) else ""
+    return f"{len(dropped):,} classes were dropped (fewer than {minimum:,}): {named}{more}.\n"
+
+
+def _limits(info: Mapping[str, Any], total: int) -> list[str]:
+    lines = []
+    for origin, n in info["origins"].items():
+        lines.append(f"- {n:,} of {total:,} labels: {_ORIGINS[origin]}.")
+    sizes = [n["after"] for n in info["classes"].values()]
+    if max(sizes) > 2 * min(sizes):
+        lines.append(
+            f"- Classes are unequal: the largest has {max(sizes):,} images, the smallest "
+            f"{min(sizes):,}; accuracy alone would mislead."
+        )
+    empty = {
+        split: n
+        for split in SPLITS
+        if (n := sum(not counts[split] for counts in info["classes"].values()))
+    }
+    lines += [f"- {n:,} classes have no image in {split}." for split, n in empty.items()]
+    if info["licenses"].get("unknown"):
+        lines.append(f"- {info['licenses']['unknown']:,} images have no known licence.")
+    if "unsplash" in info["sources"]:
+        lines.append(_UNSPLASH)
+    return lines
+
+
+def _table(header: tuple[str, ...], rows: Any) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
+    for name, *numbers in rows:
+        lines.append("| " + " | ".join([_escape(name), *(f"{n:,}" for n in numbers)]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    flat = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
+    return flat.replace("<", "&lt;").replace("[", "\\[").replace("`", "\\`")

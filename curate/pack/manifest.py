@@ -1,0 +1,269 @@
+"""Manifests on disk: written aside, renamed as a whole, read and checked.
+
+A manifest is a folder `vNNNN` of Parquet files, one for each split, with `manifest.json`,
+a card and the attributions. It is written under a name that starts with a dot and gets its
+own name by one rename, so a folder with a manifest's name is complete; a kill leaves at most
+a dotted folder, which nothing reads. The Parquet bytes depend on the rows and the recipe
+only (rows sorted by image id, fixed row groups, no times, no version of ours) and on the
+version of the Parquet library, which writes its own name into each file.
+
+zstd: a third smaller than snappy, and read by pandas, DuckDB, Polars and `datasets` alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate.errors import PackError
+from curate.pack.recipe import SPLITS
+from curate.pack.schema import MANIFEST
+
+INFO = "manifest.json"
+CARD = "README.md"
+ATTRIBUTION = "ATTRIBUTION.csv"
+ROWS_PER_GROUP = 65_536
+"""Rows of a Parquet row group: what a reader must hold at once, and what is written at once."""
+_VERSION = re.compile(r"v(\d{4,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest on disk, opened for reading."""
+
+    path: Path
+    """Its folder, e.g. `manifests/v0001`."""
+    info: Mapping[str, Any]
+    """What `manifest.json` says."""
+
+    @property
+    def version(self) -> str:
+        """The name of the folder, e.g. `v0001`."""
+        return self.path.name
+
+    def table(self, split: str | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Read the rows of one split, or of all in the order train, val, test."""
+        names = SPLITS if split is None else (split,)
+        parts = [pq.read_table(self.path / f"{name}.parquet", columns=columns) for name in names]
+        return pa.concat_tables(parts).replace_schema_metadata()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with a manifest."""
+
+    kind: str
+    """missing, changed, unreadable, schema, rows, split or leak."""
+    path: str
+    """The file it is about, relative to the manifest's folder."""
+    detail: str
+    """One line for a person."""
+
+
+def versions(manifests: Path) -> list[Path]:
+    """List the manifests in a folder, oldest first; other names are passed over."""
+    if not manifests.is_dir():
+        return []
+    numbered = [(_VERSION.fullmatch(path.name), path) for path in manifests.iterdir()]
+    return [path for _, path in sorted((int(m[1]), path) for m, path in numbered if m)]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Open a manifest.
+
+    Raises:
+        PackError: there is none, or its description cannot be read.
+    """
+    try:
+        info = json.loads((path / INFO).read_bytes())
+    except (OSError, ValueError) as error:
+        hint = "see what there is with `curate manifest list`"
+        raise PackError(f"{path} is not a manifest: {error}", hint) from error
+    if not isinstance(info, dict) or not isinstance(info.get("files"), dict):
+        raise PackError(f"{path / INFO} does not describe a manifest")
+    return Manifest(path, info)
+
+
+@contextmanager
+def aside(manifests: Path) -> Iterator[Path]:
+    """Make a folder to write in; what is still there at the end is removed."""
+    manifests.mkdir(parents=True, exist_ok=True)
+    folder = manifests / f".writing-{secrets.token_hex(4)}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_split(path: Path, blocks: Iterable[pa.Table], recipe: Mapping[str, Any]) -> int:
+    """Write one split as Parquet, a row group for each block; return the rows written."""
+    note = {b"curate.recipe": json.dumps(recipe, sort_keys=True).encode()}
+    n_rows = 0
+    with pq.ParquetWriter(
+        path,
+        MANIFEST.with_metadata(note),
+        compression="zstd",
+        compression_level=3,
+        version="2.6",
+        data_page_version="1.0",
+        write_statistics=True,
+        use_dictionary=True,
+    ) as writer:
+        for block in blocks:
+            writer.write_table(block.combine_chunks(), row_group_size=ROWS_PER_GROUP)
+            n_rows += block.num_rows
+    return n_rows
+
+
+def write_info(folder: Path, info: Mapping[str, Any], rows: Mapping[str, int]) -> None:
+    """Write `manifest.json`, with the size and SHA-256 of every other file of the folder.
+
+    Args:
+        folder: where the other files lie already.
+        info: everything else to say.
+        rows: rows of each Parquet file, by file name.
+    """
+    files: dict[str, Any] = {}
+    for path in sorted(folder.iterdir()):
+        files[path.name] = {"sha256": sha256_of(path), "n_bytes": path.stat().st_size}
+        if path.name in rows:
+            files[path.name]["rows"] = rows[path.name]
+    text = json.dumps({**info, "files": files}, indent=2, ensure_ascii=False)
+    (folder / INFO).write_text(text + "\n", encoding="utf-8")
+
+
+def publish(folder: Path, manifests: Path) -> tuple[Path, bool]:
+    """Give a finished folder the next version's name, unless the newest one equals it.
+
+    Args:
+        folder: a complete manifest, written `aside`.
+        manifests: where versions live.
+
+    Returns:
+        The manifest's folder; and whether it is new (False: the newest has the same Parquet
+        files and recipe, and nothing was added).
+    """
+    existing = versions(manifests)
+    if existing and _same(existing[-1], folder):
+        return existing[-1], False
+    for path in [*folder.iterdir(), folder]:
+        _sync(path)
+    number = int(existing[-1].name[1:]) + 1 if existing else 1
+    while True:
+        target = manifests / f"v{number:04d}"
+        # A rename onto a folder with files fails, so two writers cannot take one name.
+        if not target.exists():
+            try:
+                folder.rename(target)
+            except OSError:
+                if not target.exists():
+                    raise
+            else:
+                _sync(manifests)
+                return target, True
+        number += 1
+
+
+def _same(old: Path, new: Path) -> bool:
+    try:
+        before, after = read_manifest(old).info, read_manifest(new).info
+    except PackError:
+        return False
+    names = [f"{split}.parquet" for split in SPLITS]
+    return before.get("recipe") == after.get("recipe") and all(
+        before["files"].get(name) == after["files"][name] for name in names
+    )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file in pieces; 64 lower-case hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def leaks(path: Path) -> list[str]:
+    """Read the written files and name every group and image that stands in two of them."""
+    parts = []
+    for split in SPLITS:
+        part = pq.read_table(path / f"{split}.parquet", columns=["image_id", "group_id"])
+        parts.append(part.append_column("side", pa.array([split] * part.num_rows, pa.string())))
+    table = pa.concat_tables(parts)
+    found = []
+    for column in ("group_id", "image_id"):
+        sides = table.group_by(column).aggregate([("side", "count_distinct")])
+        split_up = sides.filter(pc.greater(sides.column("side_count_distinct"), 1))
+        found += [f"{column} {value}" for value in split_up.column(column).to_pylist()]
+    return sorted(found)
+
+
+def verify_manifest(path: Path) -> list[Fault]:
+    """Check that the files are those that were written, and that no group is on two sides.
+
+    Args:
+        path: a manifest's folder.
+
+    Returns:
+        What is wrong; empty if nothing is.
+
+    Raises:
+        PackError: there is no manifest to check.
+    """
+    manifest = read_manifest(path)
+    faults: list[Fault] = []
+    for name in sorted({*manifest.info["files"], *(f"{split}.parquet" for split in SPLITS)}):
+        faults += _file_faults(path / name, manifest.info["files"].get(name))
+    if not any(f.kind in ("missing", "unreadable", "schema") for f in faults):
+        faults += [Fault("leak", INFO, f"{leak} is on two sides") for leak in leaks(path)]
+    return faults
+
+
+def _file_faults(path: Path, said: object) -> list[Fault]:
+    if not isinstance(said, dict):
+        return [Fault("missing", path.name, f"{INFO} does not list it")]
+    if not path.is_file():
+        return [Fault("missing", path.name, "listed, but not there")]
+    faults = []
+    if sha256_of(path) != said.get("sha256"):
+        faults.append(Fault("changed", path.name, "the bytes are not those that were written"))
+    if path.suffix == ".parquet":
+        faults += _parquet_faults(path, said)
+    return faults
+
+
+def _parquet_faults(path: Path, said: Mapping[str, Any]) -> list[Fault]:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        return [Fault("unreadable", path.name, str(error).splitlines()[0])]
+    if not table.schema.equals(MANIFEST):
+        return [Fault("schema", path.name, "the columns are not those of a manifest")]
+    faults = []
+    if table.num_rows != said.get("rows"):
+        detail = f"{table.num_rows} rows, {said.get('rows')} were written"
+        faults.append(Fault("rows", path.name, detail))
+    strangers = set(table.column("split").unique().to_pylist()) - {path.stem}
+    if strangers:
+        faults.append(Fault("split", path.name, f"rows of split {', '.join(sorted(strangers))}"))
+    return faults
