@@ -26,7 +26,10 @@ MIN_SIDE_PX = 64
 """The reduced grey image keeps at least this many pixels on each side, if the image has them."""
 MAX_REDUCTION = 8
 """It is never reduced further than this, so that formats are measured alike."""
+_MAX_SIDE_PX = 4096
 _BAND_PX = 2_000_000
+_PNG_END = b"IEND\xaeB`\x82"
+_PNG_TAIL_BYTES = 64
 _DETAIL_CHARS = 200
 
 
@@ -92,6 +95,8 @@ def _decode(data: bytes, image_format: str, max_pixels: int) -> Decoded | Refuse
     if image.mode == "P" and image_format == "png" and image.palette is None:
         return Refused(Reason.CORRUPT, "the palette is missing")
     if image_format == "png":
+        if _PNG_END not in data[-_PNG_TAIL_BYTES:] and _PNG_END not in data:
+            return Refused(Reason.CORRUPT, "the end chunk is missing or cut off")
         image.verify()  # leaves the image unusable
         image = _open(data, image_format)
     _load(image)
@@ -130,16 +135,20 @@ def _refusal(error: Exception, image_format: str) -> Refused:
 
 
 def _reduced_grey(image: Image.Image) -> Grey:
-    """Grey values averaged over squares of 1 to 8 pixels, made band by band."""
+    """Grey values averaged over squares of 1 to 8 pixels, made band by band.
+
+    Only the long side of an extreme strip is reduced further.
+    """
     width, height = image.size
     factor = max(1, min(MAX_REDUCTION, min(width, height) // MIN_SIDE_PX))
-    rows = max(factor, _BAND_PX // width // factor * factor)
+    across, down = (max(factor, -(-side // _MAX_SIDE_PX)) for side in image.size)
+    rows = max(down, _BAND_PX // width // down * down)
     extrema = image.getextrema() if image.mode in ("I", "F") else None
     bands = []
     for top in range(0, height, rows):
         whole = top == 0 and rows >= height
         strip = image if whole else image.crop((0, top, width, min(height, top + rows)))
-        bands.append(np.asarray(_grey(strip, extrema).reduce(factor)))
+        bands.append(np.asarray(_grey(strip, extrema).reduce((across, down))))
     return bands[0] if len(bands) == 1 else np.concatenate(bands)
 
 
