@@ -73,7 +73,7 @@ UNMETERED = Choice(
 """Those without a class hint that has a quota."""
 
 CHOSEN = Choice("temp.chosen JOIN candidates USING (id) WHERE state = 'pending'", "chosen.id")
-"""Those that `choose_search` or `choose` named."""
+"""Those that `choose` or `choose_source` named."""
 
 
 def of_class(class_id: int) -> Choice:
@@ -93,12 +93,14 @@ def choose(db: Database, ids: Iterable[int]) -> None:
         db.many("INSERT OR IGNORE INTO temp.chosen VALUES (?)", ((each,) for each in ids))
 
 
-def choose_search(db: Database, search_id: int) -> None:
-    """Let `CHOSEN` mean the candidates that a search found first."""
+def choose_source(db: Database, source: str) -> None:
+    """Let `CHOSEN` mean the pending candidates of a source."""
     _clear_chosen(db)
     with db.transaction():
         db.execute(
-            "INSERT INTO temp.chosen SELECT id FROM candidates WHERE search_id = ?", (search_id,)
+            "INSERT INTO temp.chosen SELECT id FROM candidates "
+            "WHERE state = 'pending' AND source = ?",
+            (source,),
         )
 
 

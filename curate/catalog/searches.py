@@ -52,6 +52,12 @@ def open_search(db: Database, source: str, request: str, query: str, now: float)
     return _search(row)
 
 
+def by_id(db: Database, search_id: int) -> Search:
+    """Return a search as it stands now."""
+    sql = f"SELECT {_COLUMNS} FROM searches WHERE id = ?"  # noqa: S608 - our own column list
+    return _search(db.one(sql, (search_id,)))
+
+
 def unfinished(db: Database) -> list[Search]:
     """Return the searches that have more to give, oldest first."""
     rows = db.all(f"SELECT {_COLUMNS} FROM searches WHERE NOT done ORDER BY id")  # noqa: S608 - our own column list

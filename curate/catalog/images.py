@@ -1,0 +1,154 @@
+"""Images as rows: for manifests, for checking the store, and for taking damaged ones back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from curate.catalog.candidates import unsigned64
+from curate.catalog.database import Database
+
+PAGE_ROWS = 5000
+SEPARATOR = "\x1f"
+"""Between the parts of a concatenated list (the ASCII unit separator)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What the catalog says of one file of the store."""
+
+    image_id: str
+    """SHA-256 of its bytes."""
+    format: str
+    """Its true format, which gives the extension."""
+    n_bytes: int
+    """Its length."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptImage:
+    """A kept image with all that a manifest says of it."""
+
+    image_id: str
+    """SHA-256 of the bytes."""
+    format: str
+    """True format."""
+    n_bytes: int
+    """Length of the file."""
+    width_px: int
+    """Stored width."""
+    height_px: int
+    """Stored height."""
+    phash: int
+    """64-bit perceptual hash, unsigned."""
+    fetched_at: float
+    """Unix seconds."""
+    source: str
+    """Source of the first candidate."""
+    source_id: str
+    """Its id there."""
+    url: str
+    """Its URL."""
+    page_url: str | None
+    """The page a person would open."""
+    author: str | None
+    """Who made it."""
+    license: str | None
+    """SPDX id or the source's own words."""
+    license_url: str | None
+    """Where the licence can be read."""
+    rights_holder: str | None
+    """Who holds the rights."""
+    attribution: str | None
+    """Credit line."""
+    meta: str | None
+    """JSON object of texts."""
+    classes: tuple[str, ...]
+    """Class hints of all its candidates, sorted; an empty text stands for "none of them"."""
+    from_query: bool
+    """Every hint comes from a search text, none from the source's own knowledge."""
+    groups: tuple[str, ...]
+    """Group hints of all its candidates, sorted."""
+    queries: tuple[str, ...]
+    """Search texts that found it, sorted."""
+
+
+_KEPT = """
+SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
+    first.source, first.source_id, first.url, first.page_url, first.author, first.license,
+    first.license_url, first.rights_holder, first.attribution, first.meta,
+    (SELECT GROUP_CONCAT(part, char(31)) FROM (
+        SELECT DISTINCT classes.name AS part FROM candidates AS every
+        JOIN hints ON hints.candidate_id = every.id JOIN classes ON classes.id = class_id
+        WHERE every.image_id = images.image_id ORDER BY 1)),
+    NOT EXISTS (SELECT 1 FROM candidates AS every
+        JOIN hints ON hints.candidate_id = every.id JOIN searches ON searches.id = hints.search_id
+        WHERE every.image_id = images.image_id AND searches.query = ''),
+    (SELECT GROUP_CONCAT(part, char(31)) FROM (
+        SELECT DISTINCT group_hint AS part FROM candidates AS every
+        WHERE every.image_id = images.image_id AND group_hint IS NOT NULL ORDER BY 1)),
+    (SELECT GROUP_CONCAT(part, char(31)) FROM (
+        SELECT DISTINCT searches.query AS part FROM candidates AS every
+        JOIN searches ON searches.id = every.search_id
+        WHERE every.image_id = images.image_id AND searches.query != '' ORDER BY 1))
+FROM images JOIN candidates AS first ON first.id = images.candidate_id
+WHERE excluded IS NULL AND images.image_id > ? ORDER BY images.image_id LIMIT ?
+"""
+
+
+def kept(db: Database) -> Iterator[list[KeptImage]]:
+    """Yield all kept images in pages, ordered by image id."""
+    after = ""
+    while rows := db.all(_KEPT, (after, PAGE_ROWS)):
+        after = rows[-1][0]
+        yield [_kept_image(row) for row in rows]
+
+
+def _kept_image(row: tuple[object, ...]) -> KeptImage:
+    *plain, classes, from_query, groups, queries = row
+    plain[5] = unsigned64(int(str(plain[5])))
+    lists = {"groups": _parts(groups), "queries": _parts(queries)}
+    return KeptImage(
+        *plain,  # type: ignore[arg-type] # in the order of the fields, as SQLite typed them
+        classes=_parts(classes),
+        from_query=bool(from_query),
+        **lists,
+    )
+
+
+def _parts(text: object) -> tuple[str, ...]:
+    return () if text is None else tuple(str(text).split(SEPARATOR))
+
+
+def stored_files(db: Database) -> Iterator[list[StoredFile]]:
+    """Yield what the store should hold in pages, ordered by image id."""
+    after = ""
+    sql = (
+        "SELECT image_id, format, n_bytes FROM images WHERE image_id > ? ORDER BY image_id LIMIT ?"
+    )
+    while rows := db.all(sql, (after, PAGE_ROWS)):
+        after = rows[-1][0]
+        yield [StoredFile(*row) for row in rows]
+
+
+def is_known(db: Database, image_id: str) -> bool:
+    """Return whether the catalog has this image."""
+    return db.execute("SELECT 1 FROM images WHERE image_id = ?", (image_id,)).fetchone() is not None
+
+
+def take_back(db: Database, image_id: str) -> list[int]:
+    """Forget a damaged or missing image; return its candidates, pending again."""
+    with db.transaction():
+        ids = [
+            number
+            for (number,) in db.all(
+                "SELECT id FROM candidates WHERE image_id = ? ORDER BY id", (image_id,)
+            )
+        ]
+        db.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
+        db.execute(
+            "UPDATE candidates SET state = 'pending', image_id = NULL, tries = 0, due_at = 0 "
+            "WHERE image_id = ?",
+            (image_id,),
+        )
+    return ids

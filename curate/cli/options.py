@@ -1,0 +1,101 @@
+"""Flags that more than one command has, each written once.
+
+A flag that sets a setting takes its help and its default from `curate.config`; its own
+default is always "not given".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.config import describe
+
+
+def _setting(section: str, key: str, *names: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, help=describe(section, key), metavar=metavar, show_default=False)
+
+
+QueryOption = Annotated[
+    list[str] | None,
+    typer.Option("--query", help="What to search for; may be repeated.", metavar="TEXT"),
+]
+SourceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        help="unsplash, gbif, urls, folder or a plug-in's name. "
+        "[default: from the other flags; unsplash for --query]",
+    ),
+]
+UrlsOption = Annotated[
+    Path | None, typer.Option("--urls", help="A list of URLs: CSV, TSV, JSON Lines or Parquet.")
+]
+FolderOption = Annotated[Path | None, typer.Option("--folder", help="A folder of images.")]
+UrlColumnOption = Annotated[
+    str | None, typer.Option("--url-column", help="Column with the URL. [default: by its name]")
+]
+ClassColumnOption = Annotated[
+    str | None, typer.Option("--class-column", help="Column with the class. [default: by its name]")
+]
+ClassOption = Annotated[
+    str | None,
+    typer.Option(
+        "--class", help='Class hint for all that is found; "" marks negatives. [default: the query]'
+    ),
+]
+ClassByOption = Annotated[
+    str | None, typer.Option("--class-by", help="Field that gives the class, e.g. species.")
+]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("--param", help="KEY=VALUE, passed to the source's API; may be repeated."),
+]
+LicenseOption = Annotated[
+    str | None, typer.Option("--license", help="Licences to take, e.g. cc0,cc-by. [default: all]")
+]
+PerClassOption = Annotated[
+    int | None,
+    typer.Option("--per-class", help="Valid, distinct images to end with for each class.", min=1),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", help="Candidates to take from each search at most.", min=1)
+]
+RetryOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--retry", help="Put failures of this reason back into the queue; may be repeated."
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")
+]
+LinkOption = Annotated[
+    bool, typer.Option("--link", help="Hard-link files instead of copying them.")
+]
+
+SideOption = Annotated[
+    str | None,
+    typer.Option(
+        "--side",
+        help="Smallest variant whose shorter side is at least this many pixels, or `original`. "
+        "[default: 1024]",
+        metavar="PX|original",
+    ),
+]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", help="Host name or CIDR that may be private; may be repeated."),
+]
+ConnectionsOption = Annotated[int | None, _setting("fetch", "connections", "--connections")]
+PerHostOption = Annotated[int | None, _setting("fetch", "per_host", "--per-host")]
+WorkersOption = Annotated[int | None, _setting("fetch", "workers", "--workers")]
+TriesOption = Annotated[int | None, _setting("fetch", "tries", "--tries")]
+MaxWaitOption = Annotated[float | None, _setting("fetch", "max_wait_s", "--max-wait")]
+
+MinPerClassOption = Annotated[int | None, _setting("balance", "min_per_class", "--min-per-class")]
+MaxPerClassOption = Annotated[int | None, _setting("balance", "max_per_class", "--max-per-class")]
+SplitsOption = Annotated[str | None, _setting("balance", "splits", "--splits", metavar="A,B,C")]
+SeedOption = Annotated[int | None, _setting("balance", "seed", "--seed")]

@@ -1,0 +1,173 @@
+"""What every command has: shared flags, output to the right place, and the outer door.
+
+`@command(app)` gives a function `-C/--project`, `--json`, `--quiet` and `--verbose`, hands
+it a `Session`, and turns whatever comes out of it into one line and an exit code. Results
+go to stdout, talk to stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.errors import CurateError, ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curate.progress import Progress
+    from curate.project import Project
+
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option("-C", "--project", help="Project folder. [default: the current one]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Say more; show tracebacks.")]
+
+_SHARED = {
+    "project": ProjectOption,
+    "as_json": JsonOption,
+    "quiet": QuietOption,
+    "verbose": VerboseOption,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The flags that every command shares, and where output goes."""
+
+    folder: Path
+    """The project folder."""
+    as_json: bool
+    """Print JSON instead of tables."""
+    quiet: bool
+    """No talk and no progress."""
+    verbose: bool
+    """More talk."""
+
+    def project(
+        self, flags: Mapping[str, Any] | None = None, progress: Progress | None = None
+    ) -> Project:
+        """Return the project in the folder, with settings from flags on top."""
+        from curate.progress import silent
+        from curate.project import Project
+
+        return Project(self.folder, flags=flags, progress=progress or silent, notify=self.say)
+
+    def say(self, text: str) -> None:
+        """Tell the person something, on stderr."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def show(self, document: Mapping[str, Any], draw: Callable[[Console], None]) -> None:
+        """Print a result to stdout: as one JSON document, or drawn for a person."""
+        if self.as_json:
+            print(json.dumps(document, indent=2, ensure_ascii=False))
+            return
+        from rich.console import Console
+
+        draw(Console(highlight=False))
+
+
+def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
+    """Register a function `f(session, …) -> ExitCode | None` as a command.
+
+    Args:
+        app: where it goes.
+        name: its name; the function's by default.
+    """
+
+    def register(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode | None]:
+        @functools.wraps(function)
+        def run(ctx: typer.Context, **values: Any) -> None:
+            session = _session(ctx, {key: values.pop(key) for key in _SHARED})
+            raise typer.Exit(_guarded(session, lambda: function(session, **values)))
+
+        run.__signature__ = _with_shared(function)  # type: ignore[attr-defined]
+        run.__annotations__ = {}
+        app.command(name)(run)
+        return function
+
+    return register
+
+
+def _with_shared(function: Callable[..., Any]) -> inspect.Signature:
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    context = inspect.Parameter(
+        "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    shared = [
+        inspect.Parameter(
+            key, keyword, annotation=kind, default=None if key == "project" else False
+        )
+        for key, kind in _SHARED.items()
+    ]
+    return inspect.Signature([context, *(each.replace(kind=keyword) for each in own), *shared])
+
+
+def _session(ctx: typer.Context, values: dict[str, Any]) -> Session:
+    folder = values["project"] or (ctx.obj or {}).get("project") or Path()
+    return Session(folder, values["as_json"], values["quiet"], values["verbose"])
+
+
+def _guarded(session: Session, call: Callable[[], ExitCode | None]) -> int:
+    """Run a command; the one place that catches everything."""
+    try:
+        return int(call() or ExitCode.DONE)
+    except CurateError as error:
+        if session.verbose:
+            traceback.print_exc()
+        report_error(session, error.kind, error.message, error.hint)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        hint = "run the same command again: it goes on where it stopped"
+        report_error(session, "interrupted", "stopped", hint)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output went away
+        return int(ExitCode.ERROR)
+    except OSError as error:
+        if session.verbose:
+            traceback.print_exc()
+        where = f" {error.filename}" if error.filename else ""
+        report_error(session, "system", f"{error.strerror or error}{where}", "")
+        return int(ExitCode.ERROR)
+    except Exception as error:  # noqa: BLE001 - the outer door
+        log = _write_log(session)
+        message = f"a bug in curate: {type(error).__name__}: {error}"
+        report_error(session, "bug", message, f"please report it with {log}")
+        return int(ExitCode.BUG)
+
+
+def report_error(session: Session, kind: str, message: str, hint: str) -> None:
+    """Print one error to stderr, as JSON if that was asked for."""
+    if session.as_json:
+        print(
+            json.dumps({"error": {"kind": kind, "message": message, "hint": hint}}), file=sys.stderr
+        )
+        return
+    print(f"curate: {message}" + (f" ({hint})" if hint else ""), file=sys.stderr)
+
+
+def _write_log(session: Session) -> str:
+    text = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sys.argv}\n{traceback.format_exc()}"
+    path = session.folder / "curate-error.log"
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError:
+        print(text, file=sys.stderr)
+        return "the lines above"
+    return str(path)

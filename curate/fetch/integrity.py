@@ -1,0 +1,95 @@
+"""Does the store hold what the catalog says? Every file is read and hashed again.
+
+Files are hashed by worker processes in batches; only faults travel back. A file that no row
+knows (stored at the moment of a kill) harms nothing and is counted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from curate.catalog import images
+from curate.catalog.database import Database
+from curate.catalog.images import StoredFile
+from curate.engine import Engine
+from curate.progress import Progress, silent
+from curate.store import Store, sha256_file
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is not as the catalog says."""
+
+    kind: str
+    """`missing`, `size`, `changed`, `unreadable`, `catalog`, or a manifest's fault."""
+    detail: str
+    """One line for a person."""
+    image_id: str | None = None
+    """The image concerned, if it is one."""
+    path: str | None = None
+    """The file concerned, relative to the project folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """What checking the store found."""
+
+    checked: int
+    """Images looked at."""
+    faults: tuple[Fault, ...]
+    """What is wrong."""
+    unrecorded: tuple[Path, ...]
+    """Files of the store that no row knows."""
+
+
+def check_store(
+    db: Database, store: Store, engine: Engine, progress: Progress = silent
+) -> Integrity:
+    """Hash every stored image and compare it with its row.
+
+    Args:
+        db: the catalog.
+        store: the files.
+        engine: runs the hashing.
+        progress: told how many images are done.
+    """
+    (total,) = db.one("SELECT COUNT(*) FROM images")
+    faults = [Fault("catalog", text) for (text,) in db.all("PRAGMA quick_check") if text != "ok"]
+    checked = 0
+    batches = images.stored_files(db)
+    for batch, found in engine.map(partial(_check_files, str(store.root)), batches):
+        checked += len(batch)
+        faults.extend(found)
+        progress("verify", checked, total, faults=len(faults))
+    faults.sort(key=lambda fault: (fault.image_id or "", fault.kind))
+    unrecorded = tuple(
+        path for path in store.files() if not images.is_known(db, path.name.partition(".")[0])
+    )
+    return Integrity(checked, tuple(faults), unrecorded)
+
+
+def _check_files(root: str, files: list[StoredFile]) -> list[Fault]:
+    return list(_faults(Store(Path(root)), files))
+
+
+def _faults(store: Store, files: list[StoredFile]) -> Iterator[Fault]:
+    for each in files:
+        name = f"{store.root.name}/{store.relative(each.image_id, each.format)}"
+        path = store.path(each.image_id, each.format)
+        try:
+            n_bytes = path.stat().st_size
+            digest = sha256_file(path)
+        except FileNotFoundError:
+            yield Fault("missing", "the file is not there", each.image_id, name)
+            continue
+        except OSError as error:
+            yield Fault("unreadable", error.strerror or str(error), each.image_id, name)
+            continue
+        if n_bytes != each.n_bytes:
+            detail = f"{n_bytes} bytes instead of {each.n_bytes}"
+            yield Fault("size", detail, each.image_id, name)
+        elif digest != each.image_id:
+            yield Fault("changed", f"its SHA-256 is {digest}", each.image_id, name)

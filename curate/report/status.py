@@ -1,0 +1,34 @@
+"""The numbers of `curate status` as one JSON document with documented keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curate.catalog.counts import ClassCount, Counts
+
+
+def status_json(
+    counts: Counts, classes: list[ClassCount], skipped: dict[str, int]
+) -> dict[str, Any]:
+    """Return what `fetch --json` and `status --json` print.
+
+    Args:
+        counts: candidates and images.
+        classes: images by class hint.
+        skipped: rows of sources that gave no candidate, by reason.
+    """
+    return {
+        "candidates": {
+            "total": counts.total,
+            "stored": counts.stored,
+            "duplicate": counts.duplicate,
+            "pending": counts.pending,
+            "retrying": counts.retrying,
+            "failed": counts.failed,
+            "skipped": skipped,
+        },
+        "images": {"kept": counts.kept, "excluded": counts.excluded, "bytes": counts.n_bytes},
+        "classes": {each.name: each.images for each in classes if each.name},
+        "annotations": {"total": 0, "images": 0, "annotators": 0},
+        "proposals": {"total": 0, "models": 0},
+    }
