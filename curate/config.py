@@ -78,6 +78,7 @@ class BalanceSettings:
     max_per_class: int = _setting(0, "classes with more images are sampled down; 0: no cap")
     splits: tuple[float, ...] = _setting((0.8, 0.1, 0.1), "shares of train, val and test")
     seed: int = _setting(0, "seed of all chance")
+    licenses: tuple[str, ...] = _setting((), "licences to take, e.g. cc0,cc-by; none: all")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from curate.store import Store
 if TYPE_CHECKING:
     from curate.fetch.integrity import Fault
     from curate.fetch.run import FetchEnd
-    from curate.pack.manifest import PackResult
+    from curate.pack.build import PackResult
     from curate.pack.recipe import Recipe
     from curate.sources.base import Query, Source
 
@@ -496,8 +496,8 @@ class Project:
         from curate.pack.manifest import verify_manifest
 
         for folder in sorted((self.folder / "manifests").glob("v[0-9]*")):
-            for kind, path, detail in verify_manifest(folder):
-                yield Fault(kind, detail, path=f"manifests/{folder.name}/{path}")
+            for each in verify_manifest(folder):
+                yield Fault(each.kind, each.detail, path=f"manifests/{folder.name}/{each.path}")
 
     # Making the dataset
 
@@ -511,7 +511,7 @@ class Project:
         Raises:
             PackError: nothing is left under these thresholds.
         """
-        from curate.pack.manifest import pack
+        from curate.pack.build import pack
         from curate.pack.table import kept_table
 
         table = kept_table(images.kept(self.db), self.store.root.name, self.store.relative)
@@ -530,6 +530,7 @@ class Project:
             max_per_class=given.max_per_class or None,
             splits=(train, val, test),
             seed=given.seed,
+            licenses=given.licenses,
         )
 
 

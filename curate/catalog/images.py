@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from curate.catalog.candidates import unsigned64
 from curate.catalog.database import Database
@@ -104,15 +105,12 @@ def kept(db: Database) -> Iterator[list[KeptImage]]:
         yield [_kept_image(row) for row in rows]
 
 
-def _kept_image(row: tuple[object, ...]) -> KeptImage:
-    *plain, classes, from_query, groups, queries = row
-    plain[5] = unsigned64(int(str(plain[5])))
-    lists = {"groups": _parts(groups), "queries": _parts(queries)}
-    return KeptImage(
-        *plain,  # type: ignore[arg-type] # in the order of the fields, as SQLite typed them
-        classes=_parts(classes),
-        from_query=bool(from_query),
-        **lists,
+def _kept_image(row: tuple[Any, ...]) -> KeptImage:
+    plain: list[Any] = list(row[:-4])
+    classes, from_query, groups, queries = row[-4:]
+    plain[5] = unsigned64(plain[5])
+    return KeptImage(  # type: ignore[call-arg] # sixteen plain columns, in the fields' order
+        *plain, _parts(classes), bool(from_query), _parts(groups), _parts(queries)
     )
 
 

@@ -1,0 +1,235 @@
+"""`curate fetch`, `curate import` and `curate plan`: finding candidates, getting images."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.cli import options as opt
+from curate.cli.progress import Bars
+from curate.cli.session import Session, command
+from curate.cli.status import draw_status
+from curate.errors import ExitCode, UsageError
+from curate.records import Reason
+from curate.report.status import status_json
+
+if TYPE_CHECKING:
+    from curate.project import FetchRequest, FetchResult
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app)(fetch)
+    command(app, "import")(import_)
+    command(app)(plan)
+
+
+def fetch(
+    session: Session,
+    query: opt.QueryOption = None,
+    source: opt.SourceOption = None,
+    urls: opt.UrlsOption = None,
+    folder: opt.FolderOption = None,
+    url_column: opt.UrlColumnOption = None,
+    class_column: opt.ClassColumnOption = None,
+    class_: opt.ClassOption = None,
+    class_by: opt.ClassByOption = None,
+    param: opt.ParamOption = None,
+    license_: opt.LicenseOption = None,
+    per_class: opt.PerClassOption = None,
+    limit: opt.LimitOption = None,
+    side: opt.SideOption = None,
+    retry: opt.RetryOption = None,
+    allow_host: opt.AllowHostOption = None,
+    connections: opt.ConnectionsOption = None,
+    per_host: opt.PerHostOption = None,
+    workers: opt.WorkersOption = None,
+    tries: opt.TriesOption = None,
+    max_wait: opt.MaxWaitOption = None,
+    dry_run: opt.DryRunOption = False,
+) -> ExitCode:
+    """Search for images, download them, verify them; or resume what was left.
+
+    With no source of candidates, what is pending or due for another try is fetched.
+    """
+    flags = {
+        "fetch.side_px": _side(side),
+        "fetch.allow_hosts": allow_host,
+        "fetch.connections": connections,
+        "fetch.per_host": per_host,
+        "fetch.workers": workers,
+        "fetch.tries": tries,
+        "fetch.max_wait_s": max_wait,
+    }
+    request = _request(
+        query=query,
+        source=source,
+        path=_path(urls, folder),
+        url_column=url_column,
+        class_column=class_column,
+        class_=class_,
+        class_by=class_by,
+        param=param,
+        license_=license_,
+        per_class=per_class,
+        limit=limit,
+        retry=retry,
+    )
+    if dry_run:
+        return _preview(session, flags, request)
+    with Bars(session) as bars, session.project(flags, bars) as project:
+        result = project.fetch(request)
+    return _show_result(session, result)
+
+
+def import_(
+    session: Session,
+    folder: Annotated[Path, typer.Argument(help="A folder; sub-folders name the classes.")],
+    class_: opt.ClassOption = None,
+    link: opt.LinkOption = False,
+    workers: opt.WorkersOption = None,
+) -> ExitCode:
+    """Copy a folder's images into the project; the folder itself is never changed."""
+    classes = None if class_ is None else (class_,)
+    flags = {"fetch.workers": workers}
+    with Bars(session) as bars, session.project(flags, bars) as project:
+        result = project.import_folder(folder, classes=classes, link=link)
+    return _show_result(session, result)
+
+
+def plan(
+    session: Session,
+    query: opt.QueryOption = None,
+    source: opt.SourceOption = None,
+    class_: opt.ClassOption = None,
+    class_by: opt.ClassByOption = None,
+    param: opt.ParamOption = None,
+    dry_run: opt.DryRunOption = False,
+) -> ExitCode:
+    """Count candidates per class: of a search before it is made, or of the catalog.
+
+    Nothing is ever written; --dry-run is accepted because it is what this command does.
+    """
+    request = _request(query=query, source=source, class_=class_, class_by=class_by, param=param)
+    with session.project() as project:
+        classes = project.plan(request) if project.exists or request.source_name else {}
+
+    def draw(console: Any) -> None:
+        from rich.table import Table
+
+        table = Table("class", "candidates")
+        for name, n in sorted(classes.items(), key=lambda pair: (-pair[1], pair[0])):
+            table.add_row(name or "(no class)", f"{n:,}")
+        console.print(table)
+
+    session.show({"classes": classes, "dry_run": dry_run}, draw)
+    return ExitCode.DONE
+
+
+def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> ExitCode:
+    with session.project(flags) as project:
+        found = project.preview(request)
+        pending = project.status()[0].pending if project.exists else 0
+
+    def draw(console: Any) -> None:
+        for name, n in found.items():
+            console.print(f"{name}: {'unknown' if n is None else f'{n:,}'} candidates")
+        console.print(f"{pending:,} candidates are pending; nothing was written")
+
+    session.show({"would_search": found, "pending": pending}, draw)
+    return ExitCode.DONE
+
+
+def _show_result(session: Session, result: FetchResult) -> ExitCode:
+    from curate.cli.session import report_error
+
+    classes = list(result.classes)
+    document = status_json(result.counts, classes, dict(result.skipped))
+    session.show(document, lambda console: draw_status(console, result.counts, classes))
+    if result.error is not None:
+        report_error(session, result.error.kind, result.error.message, result.error.hint)
+        return result.error.exit_code
+    for each in classes:
+        if each.quota is not None and each.images < each.quota:
+            session.say(f"{each.name}: {each.images:,} of {each.quota:,}, the candidates ran out")
+    if result.next_due is not None:
+        session.say(
+            f"{result.counts.retrying:,} candidates are due for another try "
+            f"after {_clock_time(result.next_due)}: run `curate fetch` then"
+        )
+        return ExitCode.FAILURES_LEFT
+    return ExitCode.DONE
+
+
+def _request(
+    *,
+    query: list[str] | None = None,
+    source: str | None = None,
+    path: Path | None = None,
+    url_column: str | None = None,
+    class_column: str | None = None,
+    class_: str | None = None,
+    class_by: str | None = None,
+    param: list[str] | None = None,
+    license_: str | None = None,
+    per_class: int | None = None,
+    limit: int | None = None,
+    retry: list[str] | None = None,
+) -> FetchRequest:
+    from curate.project import FetchRequest
+
+    return FetchRequest(
+        source=source,
+        queries=tuple(query or ()),
+        path=path,
+        classes=None if class_ is None else (class_,),
+        class_by=class_by,
+        url_column=url_column,
+        class_column=class_column,
+        params=_params(param or []),
+        licenses=tuple(part.strip() for part in license_.split(",")) if license_ else (),
+        per_class=per_class,
+        limit=limit,
+        retry=tuple(_reason(each) for each in retry or ()),
+    )
+
+
+def _path(urls: Path | None, folder: Path | None) -> Path | None:
+    if urls is not None and folder is not None:
+        raise UsageError("--urls and --folder exclude each other", "call curate once for each")
+    return urls or folder
+
+
+def _side(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if text == "original":
+        return 0
+    if not text.isdigit() or int(text) == 0:
+        raise UsageError(f"--side {text!r} is not a size", "give pixels, e.g. 512, or `original`")
+    return int(text)
+
+
+def _reason(text: str) -> Reason:
+    try:
+        return Reason(text)
+    except ValueError:
+        known = ", ".join(Reason)
+        raise UsageError(f"--retry {text!r} is not a reason", f"reasons are: {known}") from None
+
+
+def _params(pairs: list[str]) -> dict[str, tuple[str, ...]]:
+    params: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--param {pair!r} is not KEY=VALUE")
+        params[key] = (*params.get(key, ()), value)
+    return params
+
+
+def _clock_time(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))

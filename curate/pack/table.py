@@ -1,0 +1,72 @@
+"""Kept images as an Arrow table with the `INPUT` columns, built page by page.
+
+Local paths of a user's own files stay out of datasets: a `file:` URL becomes null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from curate.catalog.images import KeptImage
+from curate.pack.schema import INPUT
+
+
+def kept_table(
+    pages: Iterable[list[KeptImage]], root: str, relative: Callable[[str, str], str]
+) -> pa.Table:
+    """Return one row per image, in the order of the pages.
+
+    Args:
+        pages: images from the catalog.
+        root: the store's folder, relative to the project folder.
+        relative: an image's path below the store's root, from its id and format.
+
+    Returns:
+        A table with the columns of `INPUT`.
+    """
+    batches = []
+    for page in pages:
+        rows = [_row(each, f"{root}/{relative(each.image_id, each.format)}") for each in page]
+        batches.append(pa.RecordBatch.from_pylist(rows, schema=INPUT))
+    return pa.Table.from_batches(batches, schema=INPUT)
+
+
+def _row(image: KeptImage, path: str) -> dict[str, Any]:
+    return {
+        "image_id": image.image_id,
+        "path": path,
+        "n_bytes": image.n_bytes,
+        "width_px": image.width_px,
+        "height_px": image.height_px,
+        "format": image.format,
+        "phash": image.phash,
+        "labels": [name for name in image.classes if name],
+        "label_origin": _origin(image),
+        "annotators": [],
+        "proposed_labels": [],
+        "audited": False,
+        "group_hints": list(image.groups),
+        "source": image.source,
+        "source_id": image.source_id,
+        "url": None if image.url.startswith("file:") else image.url,
+        "page_url": image.page_url,
+        "author": image.author,
+        "license": image.license,
+        "license_url": image.license_url,
+        "rights_holder": image.rights_holder,
+        "attribution": image.attribution,
+        "query": list(image.queries),
+        "meta": sorted(json.loads(image.meta).items()) if image.meta else [],
+        "fetched_at": datetime.fromtimestamp(image.fetched_at, UTC),
+    }
+
+
+def _origin(image: KeptImage) -> str | None:
+    if not image.classes:
+        return None
+    return "query" if image.from_query else "source"
