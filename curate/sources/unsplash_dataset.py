@@ -10,7 +10,7 @@ weight `score`, its SQL `ai_score`: both are read.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ class Sidecar:
                     yield photo, word, weight
 
 
-def _confidences(columns: dict[str, Sequence[Any]]) -> list[float | None]:
+def _confidences(columns: Mapping[str, Sequence[Any]]) -> list[float | None]:
     """The weight of each keyword row: 100 from a person, else a service's; None: too doubtful."""
     n = len(columns["photo_id"])
     names = ("ai_service_1_confidence", "ai_service_2_confidence", "suggested_by_user")
@@ -162,7 +162,7 @@ def _confidences(columns: dict[str, Sequence[Any]]) -> list[float | None]:
     return weights
 
 
-def _scores(columns: dict[str, Sequence[Any]]) -> list[float | None]:
+def _scores(columns: Mapping[str, Sequence[Any]]) -> list[float | None]:
     values = columns.get("score", columns.get("ai_score"))
     if values is None:
         raise SourceError(f"colors.tsv has no score and no ai_score, but: {', '.join(columns)}")
