@@ -516,9 +516,7 @@ class Project:
 
         table = kept_table(images.kept(self.db), self.store.root.name, self.store.relative)
         chosen = recipe if recipe is not None else self._recipe()
-        return pack(
-            table, chosen, self.folder / "manifests", dry_run=dry_run, progress=self._progress
-        )
+        return pack(table, chosen, self.folder, dry_run=dry_run, progress=self._progress)
 
     def _recipe(self) -> Recipe:
         from curate.pack.recipe import Recipe

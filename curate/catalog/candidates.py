@@ -180,7 +180,7 @@ def _record_failure(db: Database, each: Outcome) -> None:
 
 def _record_image(db: Database, each: Outcome, image: Verified, now: float) -> None:
     known = db.execute(
-        "SELECT candidate_id FROM images WHERE image_id = ?", (image.image_id,)
+        "SELECT first_id FROM images WHERE image_id = ?", (image.image_id,)
     ).fetchone()
     state = State.STORED
     if known is None:
@@ -190,7 +190,7 @@ def _record_image(db: Database, each: Outcome, image: Verified, now: float) -> N
     elif known[0] > each.candidate_id:
         db.execute("UPDATE candidates SET state = ? WHERE id = ?", (State.DUPLICATE, known[0]))
         db.execute(
-            "UPDATE images SET candidate_id = ? WHERE image_id = ?",
+            "UPDATE images SET first_id = ? WHERE image_id = ?",
             (each.candidate_id, image.image_id),
         )
     db.execute(
@@ -202,7 +202,7 @@ def _record_image(db: Database, each: Outcome, image: Verified, now: float) -> N
 
 def _insert_image(db: Database, candidate_id: int, image: Verified, now: float) -> None:
     db.execute(
-        "INSERT INTO images (image_id, candidate_id, format, n_bytes, width_px, height_px, "
+        "INSERT INTO images (image_id, first_id, format, n_bytes, width_px, height_px, "
         "orientation, phash, phash256, brightness, contrast, sharpness, entropy, note, fetched_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

@@ -43,7 +43,9 @@ class Database:
             self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
             self._prepare()
         except sqlite3.Error as error:
-            raise catalog_error(path, error) from error
+            raise catalog_error(path, error) or CatalogError(
+                f"cannot open {path}: {error}", "check the folder's permissions"
+            ) from error
 
     def _prepare(self) -> None:
         self.execute("PRAGMA journal_mode = WAL")
@@ -81,36 +83,41 @@ class Database:
         Raises:
             CatalogError, StoreError: SQLite could not write.
         """
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise catalog_error(self.path, error) from error
+        self.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._connection.execute("COMMIT")
-        except BaseException as error:
+            self.execute("COMMIT")
+        except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise catalog_error(self.path, error) from error
             raise
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run one statement; return its cursor."""
-        return self._connection.execute(sql, values)
+        """Run one statement; return its cursor.
+
+        Raises:
+            CatalogError, StoreError: the file is damaged or busy, or the disk is full.
+        """
+        try:
+            return self._connection.execute(sql, values)
+        except sqlite3.DatabaseError as error:
+            raise catalog_error(self.path, error) or error from error
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for every row."""
-        self._connection.executemany(sql, rows)
+        """Run one statement for every row. Raises as `execute` does."""
+        try:
+            self._connection.executemany(sql, rows)
+        except sqlite3.DatabaseError as error:
+            raise catalog_error(self.path, error) or error from error
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         """Return the first row of a query that always has one."""
-        row: tuple[Any, ...] = self._connection.execute(sql, values).fetchone()
+        row: tuple[Any, ...] = self.execute(sql, values).fetchone()
         return row
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query that has few."""
-        return self._connection.execute(sql, values).fetchall()
+        return self.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Close the file."""
@@ -162,8 +169,8 @@ def _owner(path: Path) -> str:
         return "another process"
 
 
-def catalog_error(path: Path, error: sqlite3.Error) -> CatalogError | StoreError:
-    """Turn SQLite's words into an error that says what to do."""
+def catalog_error(path: Path, error: sqlite3.Error) -> CatalogError | StoreError | None:
+    """Turn SQLite's words into an error that says what to do; None if it is our own fault."""
     text = str(error)
     if "disk is full" in text or "disk I/O error" in text:
         return StoreError(f"cannot write {path}: {text}", "free some space and run it again")
@@ -174,7 +181,9 @@ def catalog_error(path: Path, error: sqlite3.Error) -> CatalogError | StoreError
         )
     if "locked" in text:
         return CatalogError(f"{path} is busy: {text}", "another process is writing; try again")
-    return CatalogError(f"cannot use {path}: {text}")
+    if "readonly" in text:
+        return StoreError(f"cannot write {path}: {text}", "check the file's permissions")
+    return None
 
 
 def _migrations(version: int) -> list[str]:

@@ -92,7 +92,7 @@ SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
         SELECT DISTINCT searches.query AS part FROM candidates AS every
         JOIN searches ON searches.id = every.search_id
         WHERE every.image_id = images.image_id AND searches.query != '' ORDER BY 1))
-FROM images JOIN candidates AS first ON first.id = images.candidate_id
+FROM images JOIN candidates AS first ON first.id = first_id
 WHERE excluded IS NULL AND images.image_id > ? ORDER BY images.image_id LIMIT ?
 """
 

@@ -58,7 +58,7 @@ CREATE INDEX hints_candidate ON hints (candidate_id);
 
 CREATE TABLE images (
     image_id TEXT PRIMARY KEY,        -- SHA-256 of the bytes
-    candidate_id INTEGER NOT NULL REFERENCES candidates (id), -- the first that has these bytes
+    first_id INTEGER NOT NULL REFERENCES candidates (id), -- the first candidate with these bytes
     format TEXT NOT NULL,
     n_bytes INTEGER NOT NULL,
     width_px INTEGER NOT NULL,

@@ -117,7 +117,10 @@ def run(
         StoreError: the disk is full or not writable. What was finished is recorded.
         KeyboardInterrupt: Ctrl-C; what was finished is recorded.
     """
-    loop = _Loop(db, store, settings, user_agent, link, progress, clock, rng, only, resolve)
+    quota = Quota(class_counts(db)) if only is None else Quota([], only)
+    if not quota.missing and not candidates.count_pending(db, quota.rest):
+        return FetchEnd(0, None, 0)
+    loop = _Loop(db, store, settings, user_agent, link, progress, clock, rng, quota, resolve)
     try:
         with _interruptible(loop.stop):
             loop.run(wait=wait)
@@ -137,7 +140,7 @@ class _Loop:
         progress: Progress,
         clock: Callable[[], float],
         rng: random.Random | None,
-        only: Choice | None,
+        quota: Quota,
         resolve: tuple[str, ...],
     ) -> None:
         self._db = db
@@ -148,7 +151,7 @@ class _Loop:
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._policy = RetryPolicy(settings.tries, settings.backoff_s, settings.backoff_cap_s)
         self._gate = Gate(settings.per_host, settings.rate_per_host, hosts.paused(db, clock()))
-        self._quota = Quota(class_counts(db)) if only is None else Quota([], only)
+        self._quota = quota
         self._staging = store.prepare()
         self._transport = Transport(
             _transport_limits(settings),
