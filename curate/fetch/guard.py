@@ -100,6 +100,7 @@ ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _AUTHORITY = re.compile(r"//([^/?#]*)")
+_USERINFO = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*://)[^/?#@]*@")
 _HOST_PORT = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/?#\[\]:@\\%<>\"^`{|}]+)(?::(?P<port>[0-9]*))?"
 )
@@ -196,7 +197,7 @@ class Guard:
         Addresses in it are not judged here but when they are connected to. Refused is what
         parsers read differently (two `@`, a backslash or an escape in the host), so that
         the host that `urlsplit` reads, and `allows_host` decides about, is the one that is
-        connected to. Userinfo is accepted; the caller must not send it to anyone.
+        connected to. Userinfo is accepted; `without_userinfo` keeps it from being sent.
 
         Returns:
             None if it is a plain http or https URL, else a short reason.
@@ -235,6 +236,16 @@ class Guard:
             found = _covering(self._denied[0], number & 0xFFFF_FFFF)
             return found and f"{found} address {inner} inside {ip} (NAT64)"
         return f"ISATAP address {ip} (carries {inner})"
+
+
+def without_userinfo(url: str) -> str:
+    """Take user name and password out of a URL that `Guard.check_url` accepts.
+
+    Example:
+        >>> without_userinfo("https://me:secret@example.com/a@b.jpg")
+        'https://example.com/a@b.jpg'
+    """
+    return _USERINFO.sub(r"\1", url, count=1)
 
 
 def _check_authority(authority: str) -> str | None:

@@ -120,4 +120,4 @@ def head(status: int, *headers: tuple[str, str], line: str = "") -> bytes:
     except ValueError:
         phrase = "Whatever"
     lines = [line or f"HTTP/1.1 {status} {phrase}", *(f"{k}: {v}" for k, v in headers)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

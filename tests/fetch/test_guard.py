@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import UsageError
-from curate.fetch.guard import DENIED_IPV4, DENIED_IPV6, MAX_URL_CHARS, Guard
+from curate.fetch.guard import DENIED_IPV4, DENIED_IPV6, MAX_URL_CHARS, Guard, without_userinfo
 
 GUARD = Guard()
 
@@ -370,3 +370,27 @@ def test_the_standard_parser_reads_a_host_and_a_port_in_every_url_that_passes(
         assert parts.scheme in {"http", "https"}
         assert (parts.hostname or "").strip(".")
         assert parts.port is None or 0 < parts.port < 65536
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        ("http://a:b@example.com/c@d?e@f#g@h", "http://example.com/c@d?e@f#g@h"),
+        ("HTTPS://a@EXAMPLE.com", "HTTPS://EXAMPLE.com"),
+        ("http://@example.com/", "http://example.com/"),
+        ("http://:@[::1]:80/", "http://[::1]:80/"),
+        ("http://example.com?x=http://a@b/", "http://example.com?x=http://a@b/"),
+        ("http://example.com/http://a@b/", "http://example.com/http://a@b/"),
+    ],
+)
+def test_userinfo_is_taken_out_and_nothing_else(url: str, bare: str) -> None:
+    assert without_userinfo(url) == bare
+
+
+@given(st.from_regex(r"https?://[a-z:@./?#%]{0,30}", fullmatch=True))
+def test_a_url_without_userinfo_names_the_same_place(url: str) -> None:
+    if GUARD.check_url(url) is None:
+        parts = urlsplit(without_userinfo(url))
+        assert parts.username is parts.password is None
+        assert parts.hostname == urlsplit(url).hostname
+        assert parts[2:] == urlsplit(url)[2:]
