@@ -17,7 +17,7 @@ from curate.demo.gbif_records import RecordWriter, v1_match, v1_usage, v2_match
 from curate.demo.messages import Pause, Reply, Request, as_json, as_text
 from curate.demo.occurrences import FIRST_KEY, LICENSES, Mask, Occurrences
 from curate.demo.options import SampleOptions
-from curate.demo.taxonomy import Taxonomy
+from curate.demo.taxonomy import Taxon, Taxonomy
 
 _TOO_MANY = [
     "To download many occurrences, please request a download instead of searching page by page.",
@@ -215,13 +215,21 @@ class GbifApi:
     def _names(self, request: Request, suggest: bool) -> Reply:
         wanted = request.first("q").lower()
         limit, offset = _natural(request, "limit", 20), _natural(request, "offset", 0)
-        taxa = [t for t in self._taxonomy.taxa.values() if wanted in t.name.lower()]
+        common = request.first("qField").upper() == "VERNACULAR"
+        taxa = [
+            taxon
+            for taxon in self._taxonomy.taxa.values()
+            if any(wanted in name.lower() for name in self._called(taxon, common))
+        ]
         page = [v1_usage(self._taxonomy, taxon) for taxon in taxa[offset : offset + limit]]
         if suggest:
             return as_json(page)
         end = offset + limit >= len(taxa)
         whole = {"offset": offset, "limit": limit, "endOfRecords": end, "count": len(taxa)}
         return as_json({**whole, "results": page, "facets": []})
+
+    def _called(self, taxon: Taxon, common: bool) -> list[str]:
+        return self._taxonomy.common_names(taxon.key) if common else [taxon.name]
 
     def _one(self, kind: str, key: int) -> dict[str, object] | None:
         if kind == "species":

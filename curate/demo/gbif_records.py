@@ -167,6 +167,7 @@ def v1_match(taxonomy: Taxonomy, match: Match) -> dict[str, object]:
         note = "No match because of too little confidence"
         return {**end, "note": note, "synonym": False}
     usage = v1_usage(taxonomy, taxon)
+    del usage["nubKey"], usage["vernacularNames"]
     start = {"usageKey": usage.pop("key")}
     if taxon.accepted != taxon.key:
         start["acceptedUsageKey"] = taxon.accepted
@@ -176,12 +177,15 @@ def v1_match(taxonomy: Taxonomy, match: Match) -> dict[str, object]:
 def v1_usage(taxonomy: Taxonomy, taxon: Taxon) -> dict[str, object]:
     """A name as the first API writes it: keys are numbers."""
     synonym = taxon.accepted != taxon.key
+    common = taxonomy.common_names(taxon.key)
     return {
         "key": taxon.key,
+        "nubKey": taxon.key,
         "scientificName": taxon.name,
         "canonicalName": taxon.canonical,
         "rank": taxon.rank,
         "status": "SYNONYM" if synonym else "ACCEPTED",
         **taxonomy.lineage_fields(taxon),
         "synonym": synonym,
+        "vernacularNames": [{"vernacularName": name, "language": "eng"} for name in common],
     }

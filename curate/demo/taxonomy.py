@@ -20,23 +20,45 @@ _LEAFY = "Plantae Tracheophyta Magnoliopsida Fagales Fagaceae"
 _GRASSES = "Plantae Tracheophyta Liliopsida Poales Poaceae"
 _NEEDLED = "Plantae Tracheophyta Pinopsida Pinales Pinaceae"
 _SPECIES = (
-    # lineage down to the genus, epithet, authorship, scene, weight
-    (f"{_LEAFY} Quercus", "robur", "L.", "trees", 30),
-    (f"{_BIRDS} Columbiformes Columbidae Columba", "livia", "Gmelin, 1789", "city", 22),
-    (f"{_BIRDS} Charadriiformes Laridae Larus", "argentatus", "Pontoppidan, 1763", "beach", 16),
-    (f"{_BIRDS} Apodiformes Apodidae Apus", "apus", "(Linnaeus, 1758)", "sunset", 11),
-    (f"{_LEAFY} Fagus", "sylvatica", "L.", "trees", 8),
-    (f"{_BIRDS} Passeriformes Passeridae Passer", "domesticus", "(Linnaeus, 1758)", "city", 5),
-    (f"{_GRASSES} Calamagrostis", "arenaria", "(L.) Roth", "beach", 3.5),
+    # lineage down to the genus, epithet, authorship, common name, scene, weight
+    (f"{_LEAFY} Quercus", "robur", "L.", "pedunculate oak", "trees", 30),
+    (
+        f"{_BIRDS} Columbiformes Columbidae Columba",
+        "livia",
+        "Gmelin, 1789",
+        "rock dove",
+        "city",
+        22,
+    ),
+    (
+        f"{_BIRDS} Charadriiformes Laridae Larus",
+        "argentatus",
+        "Pontoppidan, 1763",
+        "herring gull",
+        "beach",
+        16,
+    ),
+    (f"{_BIRDS} Apodiformes Apodidae Apus", "apus", "(Linnaeus, 1758)", "swift", "sunset", 11),
+    (f"{_LEAFY} Fagus", "sylvatica", "L.", "European beech", "trees", 8),
+    (
+        f"{_BIRDS} Passeriformes Passeridae Passer",
+        "domesticus",
+        "(Linnaeus, 1758)",
+        "house sparrow",
+        "city",
+        5,
+    ),
+    (f"{_GRASSES} Calamagrostis", "arenaria", "(L.) Roth", "marram grass", "beach", 3.5),
     (
         f"{_MAMMALS} Chiroptera Vespertilionidae Pipistrellus",
         "pipistrellus",
         "(Schreber, 1774)",
+        "common pipistrelle",
         "sunset",
         2.4,
     ),
-    (f"{_LEAFY} Quercus", "petraea", "(Matt.) Liebl.", "trees", 1.4),
-    (f"{_NEEDLED} Pinus", "sylvestris", "L.", "trees", 0.7),
+    (f"{_LEAFY} Quercus", "petraea", "(Matt.) Liebl.", "sessile oak", "trees", 1.4),
+    (f"{_NEEDLED} Pinus", "sylvestris", "L.", "Scots pine", "trees", 0.7),
 )
 _SYNONYMS = (("Quercus pedunculata", "Hoffm.", "Quercus robur"),)
 _KINGDOMS = {"Animalia": 1, "Plantae": 6}
@@ -71,6 +93,8 @@ class Species:
     """A species of which there are occurrences."""
 
     taxon: Taxon
+    common_name: str
+    """Its English name."""
     scene: str
     """What its photos show."""
     weight: float
@@ -95,7 +119,7 @@ class Taxonomy:
         self.taxa: dict[int, Taxon] = {}
         self.species: list[Species] = []
         by_name: dict[str, Taxon] = {}
-        for path, epithet, authorship, scene, weight in _SPECIES:
+        for path, epithet, authorship, common_name, scene, weight in _SPECIES:
             names = path.split()
             names.append(f"{names[-1]} {epithet}")
             lineage: tuple[int, ...] = ()
@@ -104,7 +128,7 @@ class Taxonomy:
                     author = authorship if rank == "SPECIES" else ""
                     by_name[name] = self._add(name, author, rank, lineage)
                 lineage = by_name[name].lineage
-            self.species.append(Species(by_name[names[-1]], scene, weight))
+            self.species.append(Species(by_name[names[-1]], common_name, scene, weight))
         for name, authorship, accepted_name in _SYNONYMS:
             accepted = by_name[accepted_name]
             key = _FIRST_KEY + len(self.taxa)
@@ -137,6 +161,10 @@ class Taxonomy:
         if genus is not None and not strict:
             return Match("HIGHERRANK", 94, genus)
         return Match("NONE", 100, None)
+
+    def common_names(self, key: int) -> list[str]:
+        """The common names of a taxon: one for each species, none for others."""
+        return [one.common_name for one in self.species if one.taxon.key == key]
 
     def below(self, key: int) -> list[int]:
         """Positions in `species` of all that belong to a taxon (a synonym: to its accepted one)."""
