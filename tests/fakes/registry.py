@@ -104,7 +104,7 @@ BEHAVIOURS: dict[str, Handler] = {
     "redirect_data": preset(b.redirect, to="data:image/png;base64,iVBORw0KGgo="),
     "redirect_private": preset(b.redirect, to="http://10.0.0.1/a.jpg"),
     "redirect_metadata": preset(b.redirect, to="http://169.254.169.254/latest/meta-data/"),
-    "redirect_no_host": preset(b.redirect, to="http:///a.jpg"),
+    "redirect_no_host": preset(b.redirect, to="http://?a.jpg"),
     "retry_seconds": preset(b.status, code="429", retry_after="2"),
     "retry_date": preset(b.status, code="429", retry_after="date:5"),
     "retry_past": preset(b.status, code="429", retry_after="date:-3600"),

@@ -151,7 +151,7 @@ def test_retry_after_may_be_anything(server: Misbehaving, name: str, value: str)
         ("redirect_ftp", "ftp://example.com/a.jpg"),
         ("redirect_javascript", "javascript:alert(1)"),
         ("redirect_private", "http://10.0.0.1/a.jpg"),
-        ("redirect_no_host", "http:///a.jpg"),
+        ("redirect_no_host", "http://?a.jpg"),
         ("redirect_loop", "/redirect_loop"),
         ("redirect_chain", "/redirect_chain?n=2"),
     ],
