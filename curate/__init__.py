@@ -12,11 +12,12 @@ __all__ = ["CurateError", "FetchRequest", "Project", "__version__"]
 
 if TYPE_CHECKING:
     from curate.errors import CurateError
-    from curate.project import FetchRequest, Project
+    from curate.finding import FetchRequest
+    from curate.project import Project
 
 _HOMES = {
     "CurateError": "curate.errors",
-    "FetchRequest": "curate.project",
+    "FetchRequest": "curate.finding",
     "Project": "curate.project",
 }
 

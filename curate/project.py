@@ -11,76 +11,34 @@ Example:
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from curate import __version__, config
-from curate.catalog import candidates, counts, errands, images, searches
+from curate import config
+from curate.catalog import candidates, counts, images, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import NAME, Database, writer_lock
-from curate.catalog.searches import Search
-from curate.errors import CurateError, SourceError, StoreError, UsageError
+from curate.errors import CurateError, SourceError, StoreError
 from curate.progress import Progress, silent
-from curate.records import Reason
 from curate.store import Store
 
 if TYPE_CHECKING:
     from curate.fetch.integrity import Fault
     from curate.fetch.run import FetchEnd
+    from curate.finding import FetchRequest, Finder, Question
     from curate.pack.build import PackResult
     from curate.pack.recipe import Recipe
-    from curate.sources.base import Query, Source
 
 RESERVE = 1.3
 """Candidates asked for, per image that a quota needs: some are always dead or the same."""
 RESERVE_MIN = 30
 PINGS_A_RUN = 500
-
-
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
-    """What to look for. With no source of candidates, what is pending is fetched."""
-
-    source: str | None = None
-    """Name of the source; found out from `path` and `queries` by default."""
-    queries: tuple[str, ...] = ()
-    """Search texts, each a search of its own."""
-    path: Path | None = None
-    """The file or folder of a source that reads one."""
-    classes: tuple[str, ...] | None = None
-    """Class hints for all that is found; None takes the query; ("",) marks negatives."""
-    class_by: str | None = None
-    """Column or field that gives the class."""
-    url_column: str | None = None
-    """Column of a list that holds the URL."""
-    class_column: str | None = None
-    """Column of a list that holds the class."""
-    params: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """More parameters for the source's API."""
-    licenses: tuple[str, ...] = ()
-    """Licences wanted; empty: all."""
-    per_class: int | None = None
-    """Valid, distinct images to end with for each class."""
-    limit: int | None = None
-    """Candidates to take from each search at most."""
-    retry: tuple[Reason, ...] = ()
-    """Failures to put back into the queue."""
-
-    @property
-    def source_name(self) -> str | None:
-        """The source that is meant; None if no candidates are asked for."""
-        if self.source is not None:
-            return self.source
-        if self.path is not None:
-            return "folder" if self.path.is_dir() else "urls"
-        return "unsplash" if self.queries else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +156,14 @@ class Project:
             StoreError: the disk is full or not writable.
             KeyboardInterrupt: stopped; what was finished is recorded.
         """
-        asked = self._questions(request)
+        finder = self._finder()
+        finder.queries(request)
         with writer_lock(self._made(), "fetch"):
             if request.retry:
                 candidates.requeue(self.db, request.retry)
-            opened = [
-                (source, query, self._open(source, query, request)) for source, query in asked
-            ]
             self._set_quotas(request)
-            if not opened:
-                opened = list(self._resumed())
-            return self._rounds(opened, request)
+            questions = finder.open(self.db, request) or finder.resumed(self.db)
+            return self._rounds(finder, questions, request)
 
     def import_folder(
         self, path: Path, *, classes: tuple[str, ...] | None = None, link: bool = False
@@ -224,11 +179,15 @@ class Project:
             SourceError: the folder cannot be read.
             LockedError, StoreError: as for `fetch`.
         """
+        from curate.finding import FetchRequest
+
         request = FetchRequest(source="folder", path=path, classes=classes)
-        [(source, query)] = self._questions(request)
+        finder = self._finder()
+        finder.queries(request)
         with writer_lock(self._made(), "import"):
-            self._pull(source, query, self._open(source, query, request), None)
-            candidates.choose_source(self.db, source.name)
+            for question in finder.open(self.db, request):
+                finder.take(self.db, question, metered=False)
+            candidates.choose_source(self.db, "folder")
             end = self._run(wait=False, link=link, only=candidates.CHOSEN)
             return self._result(end, None)
 
@@ -240,12 +199,12 @@ class Project:
         """
         return {
             query.text or str(request.path or ""): source.count(query)
-            for source, query in self._questions(request)
+            for source, query in self._finder().queries(request)
         }
 
     def plan(self, request: FetchRequest) -> dict[str, int]:
         """Return candidates per class: of a search before it is made, or of the catalog."""
-        asked = self._questions(request)
+        asked = self._finder().queries(request)
         if not asked:
             return {each.name: each.images + each.pending for each in counts.class_counts(self.db)}
         found: dict[str, int] = {}
@@ -257,169 +216,59 @@ class Project:
                 found[name] = found.get(name, 0) + n
         return found
 
-    def _questions(self, request: FetchRequest) -> list[tuple[Source, Query]]:
-        name = request.source_name
-        if name is None:
-            return []
-        from curate.sources import create
+    def _finder(self) -> Finder:
+        from curate.finding import Finder
 
-        source = create(name, self._context(request))
-        texts: Sequence[str | None] = request.queries or (None,)
-        return [(source, self._query(request, text)) for text in texts]
-
-    def _query(self, request: FetchRequest, text: str | None) -> Query:
-        from curate.sources.base import Query
-
-        classes = request.classes
-        if classes is None:
-            classes = (text,) if text is not None and request.class_by is None else ()
-        return Query(
-            text=text,
-            classes=classes,
-            side_px=self.settings.fetch.side_px or None,
-            licenses=frozenset(request.licenses),
-            class_by=request.class_by,
-            params=request.params,
-            limit=request.limit,
-        )
-
-    def _context(self, request: FetchRequest) -> Any:
-        from curate.sources.base import SourceContext
-
-        return SourceContext(
-            environ=self.environ,
-            unsplash_url=self.settings.unsplash.url,
-            gbif_url=self.settings.gbif.url,
-            contact=self.settings.fetch.contact,
-            notify=self._notify,
-            clock=self._clock,
-            max_wait_s=self.settings.fetch.max_wait_s,
-            path=request.path,
-            url_column=request.url_column,
-            class_column=request.class_column,
-        )
-
-    def _open(self, source: Source, query: Query, request: FetchRequest) -> Search:
-        return searches.open_search(
-            self.db, source.name, _request_json(query, request), query.text or "", self._clock()
-        )
-
-    def _resumed(self) -> Iterator[tuple[Source, Query, Search]]:
-        """Ask again what was not answered to the end."""
-        for search in searches.unfinished(self.db):
-            request, text = _request_from_json(search.source, search.request)
-            try:
-                [(source, _)] = self._questions(request)
-            except SourceError as error:
-                self._notify(f"A search was not resumed: {error.message}.")
-                continue
-            yield source, self._query(request, text), search
+        return Finder(self.settings, self.environ, self._notify, self._progress, self._clock)
 
     def _set_quotas(self, request: FetchRequest) -> None:
         if request.per_class is None:
             return
-        if request.per_class < 1:
-            raise UsageError(f"--per-class must be at least 1, not {request.per_class}")
-        names = request.classes if request.classes is not None else request.queries
+        names: Sequence[str] = ()
+        if request.class_by is None:
+            names = request.queries if request.classes is None else request.classes
         named = [name for name in names if name]
         searches.set_quota(self.db, request.per_class, named or None)
 
     def _rounds(
-        self, opened: list[tuple[Source, Query, Search]], request: FetchRequest
+        self, finder: Finder, questions: list[Question], request: FetchRequest
     ) -> FetchResult:
         """Search a little, fetch, and search on while classes need more than there was."""
         failed: CurateError | None = None
         tried = 0
         while True:
-            still_open = []
-            gained = 0
-            for source, query, search in opened:
-                try:
-                    after = self._pull(source, query, search, request.per_class)
-                except SourceError as error:
-                    failed = failed or error
-                    continue
-                gained += after.given - search.given
-                if not after.done:
-                    still_open.append((source, query, after))
-            if request.per_class is not None and request.classes is None and not request.queries:
-                searches.set_quota(self.db, request.per_class)
-            opened = [each for each in still_open if self._wants(each)]
+            before = sum(each.search.given for each in questions)
+            questions, error = self._take_all(finder, questions, request)
+            failed = failed or error
+            # Classes that a source names itself are known only now.
+            self._set_quotas(request)
+            gained = sum(each.search.given for each in questions) > before
+            questions = [each for each in questions if each.wants_more and error is None]
             # With more to search for, candidates that wait for a retry are not waited for.
-            end = self._run(wait=not opened or not gained)
+            end = self._run(wait=not questions or not gained)
             tried += end.tried
-            if not (opened and end.unmet and (gained or end.tried)):
+            if not (questions and end.unmet and (gained or end.tried)):
                 break
-        self._send_pings()
+        finder.send_pings(self.db)
         result = self._result(end, failed, tried)
         if failed is not None and not result.counts.total:
             raise failed
         return result
 
-    def _pull(self, source: Source, query: Query, search: Search, per_class: int | None) -> Search:
-        """Take in pages until the search ends, its limit is reached, or a reserve is there."""
-        from dataclasses import replace
-
-        if search.done:
-            return search
-        self._tell_terms(source)
-        if query.limit is not None:
-            query = replace(query, limit=max(0, query.limit - search.given))
-        metered = per_class is not None and source.is_remote and query.class_by is None
-        given = search.given
-        if not (metered and self._has_reserve(query)):
-            for page in source.pages(query, search.cursor):
-                given += len(page.candidates)
-                searches.add_page(
-                    self.db,
-                    search.id,
-                    page.candidates,
-                    page.cursor,
-                    total=page.total,
-                    skipped=page.skipped,
-                )
-                self._progress("search", given, page.total)
-                if metered and self._has_reserve(query):
-                    break
-        return searches.by_id(self.db, search.id)
-
-    def _wants(self, each: tuple[Source, Query, Search]) -> bool:
-        """Whether another page of a search may be asked for in this run."""
-        _, query, search = each
-        return query.limit is None or search.given < query.limit
-
-    def _has_reserve(self, query: Query) -> bool:
-        """Whether every class of the query has images or candidates enough for its quota."""
-        known = {each.name: each for each in counts.class_counts(self.db)}
-        for name in query.classes:
-            each = known.get(name)
-            if each is None or each.quota is None:
-                return False
-            missing = each.quota - each.images
-            if missing > 0 and each.pending < missing * RESERVE + RESERVE_MIN:
-                return False
-        return bool(query.classes)
-
-    def _tell_terms(self, source: Source) -> None:
-        notice = getattr(source, "terms", "")
-        if notice and errands.tell_once(self.db, f"terms:{source.name}", self._clock()):
-            self._notify(notice)
-
-    def _send_pings(self) -> None:
-        errands.queue_pings(self.db, "unsplash")
-        waiting = errands.unsent_pings(self.db, PINGS_A_RUN)
-        if not waiting:
-            return
-        from curate.sources import create
-
-        try:
-            source: Any = create("unsplash", self._context(FetchRequest()))
-            for url in waiting:
-                if not source.ping_download({"download_location": url}):
-                    break
-                errands.mark_pinged(self.db, url, self._clock())
-        except SourceError as error:
-            self._notify(f"Download pings wait for the next run: {error.message}.")
+    def _take_all(
+        self, finder: Finder, questions: list[Question], request: FetchRequest
+    ) -> tuple[list[Question], SourceError | None]:
+        """Ask every question on; return them as they stand, and the first failure."""
+        failed: SourceError | None = None
+        after = []
+        for question in questions:
+            try:
+                metered = request.per_class is not None
+                after.append(finder.take(self.db, question, metered=metered))
+            except SourceError as error:
+                failed = failed or error
+                after.append(question)
+        return after, failed
 
     def _run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
         from curate.fetch.run import run
@@ -530,47 +379,3 @@ class Project:
             seed=given.seed,
             licenses=given.licenses,
         )
-
-
-def _request_json(query: Query, request: FetchRequest) -> str:
-    """Return what makes a search the same search, enough to ask it again."""
-    asked = {
-        "text": query.text,
-        "classes": list(query.classes),
-        "class_by": query.class_by,
-        "licenses": sorted(query.licenses),
-        "params": {key: list(values) for key, values in sorted(query.params.items())},
-        "path": str(request.path.resolve()) if request.path else None,
-        "stamp": _stamp(request.path),
-        "url_column": request.url_column,
-        "class_column": request.class_column,
-        "side_px": query.side_px,
-        "version": __version__.split(".")[0],
-    }
-    return json.dumps(asked, sort_keys=True, ensure_ascii=False)
-
-
-def _stamp(path: Path | None) -> str | None:
-    """Return what changes when a list file changes: its rows are then read again."""
-    if path is None:
-        return None
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return f"{state.st_size}-{state.st_mtime_ns}"
-
-
-def _request_from_json(source: str, text: str) -> tuple[FetchRequest, str | None]:
-    asked = json.loads(text)
-    request = FetchRequest(
-        source=source,
-        path=Path(asked["path"]) if asked["path"] else None,
-        classes=tuple(asked["classes"]),
-        class_by=asked["class_by"],
-        url_column=asked["url_column"],
-        class_column=asked["class_column"],
-        params={key: tuple(values) for key, values in asked["params"].items()},
-        licenses=tuple(asked["licenses"]),
-    )
-    return request, asked["text"]

@@ -95,6 +95,21 @@ def class_counts(db: Database) -> list[ClassCount]:
     ]
 
 
+def class_count(db: Database, name: str) -> ClassCount | None:
+    """Count images and reserve of one class; None if there is no such class."""
+    row = db.execute("SELECT id, quota FROM classes WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return None
+    images, pending = db.one(
+        "SELECT COUNT(DISTINCT images.image_id), COUNT(DISTINCT IIF(state = 'pending', id, NULL)) "
+        "FROM hints JOIN candidates ON id = candidate_id "
+        "LEFT JOIN images ON images.image_id = candidates.image_id AND excluded IS NULL "
+        "WHERE class_id = ?",
+        (row[0],),
+    )
+    return ClassCount(row[0], name, row[1], images, pending)
+
+
 def image_classes(db: Database, image_id: str) -> set[int]:
     """Return the classes that the candidates of an image hint at."""
     rows = db.all(

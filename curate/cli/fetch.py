@@ -17,7 +17,8 @@ from curate.records import Reason
 from curate.report.status import status_json
 
 if TYPE_CHECKING:
-    from curate.project import FetchRequest, FetchResult
+    from curate.finding import FetchRequest
+    from curate.project import FetchResult
 
 
 def register(app: typer.Typer) -> None:
@@ -179,7 +180,7 @@ def _request(
     limit: int | None = None,
     retry: list[str] | None = None,
 ) -> FetchRequest:
-    from curate.project import FetchRequest
+    from curate.finding import FetchRequest
 
     return FetchRequest(
         source=source,

@@ -62,6 +62,8 @@ class Source(Protocol):
     """The word it is called by: `unsplash`, `gbif`, …"""
     is_remote: bool
     """Whether asking it needs the network (its images may be remote either way)."""
+    terms: str
+    """What a person must be told once about using its images; empty if nothing."""
 
     def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
         """Yield pages from `cursor` on (None: from the beginning), lazily.

@@ -9,6 +9,7 @@ by its extension is counted and left; whether the bytes are one is for fetching 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -70,11 +71,14 @@ class FolderSource:
 
     name = "folder"
     is_remote = False
+    terms = ""
 
     def __init__(self, context: SourceContext) -> None:
         if context.path is None:
             raise UsageError("the source folder needs a folder", "Give it with --folder DIR.")
         self._root: Path = context.path.absolute()
+        # Two folders may hold files of the same names; the tag tells them apart and names none.
+        self._tag = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:8]
 
     def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
         """Yield pages of up to 1,000 files; the cursor is the last path given.
@@ -113,7 +117,7 @@ class FolderSource:
             some.append(self._candidate(ahead, query))
             ahead = next(files, None)
             if len(some) == PAGE_FILES and ahead is not None:
-                cursor = some[-1].source_id
+                cursor = some[-1].source_id.partition("/")[2]
                 yield own, Page(tuple(some), cursor, None, dict(skipped))
                 own, some = cursor, []
                 skipped.clear()
@@ -123,7 +127,7 @@ class FolderSource:
         path = self._root.joinpath(*file.parts)
         return Candidate(
             source="folder",
-            source_id="/".join(file.parts),
+            source_id="/".join((self._tag, *file.parts)),
             url=path.as_uri(),
             classes=hints(query, file.classes),
             query=query.text,

@@ -54,6 +54,7 @@ class GbifSource:
 
     name = "gbif"
     is_remote = True
+    terms = ""
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context

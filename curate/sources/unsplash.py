@@ -58,6 +58,7 @@ class UnsplashSource:
 
     name = "unsplash"
     is_remote = True
+    terms = TERMS_NOTICE
 
     def __init__(self, context: SourceContext) -> None:
         self._context = context

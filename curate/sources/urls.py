@@ -75,6 +75,7 @@ class UrlsSource:
 
     name = "urls"
     is_remote = False
+    terms = ""
 
     def __init__(self, context: SourceContext) -> None:
         if context.path is None:
