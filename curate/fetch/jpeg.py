@@ -37,6 +37,7 @@ _NEEDED = _FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, _APP0, _APP14}
 
 _MAX_SEGMENTS = 10_000
 _MAX_REPAIRS = 4
+_MAX_SCANS = 1000
 _MAX_PASSES = 50
 """All scans of a progressive image together may cost so many passes over the largest image."""
 
@@ -53,6 +54,7 @@ class Header:
     Attributes:
         frame: the frame marker's second byte, e.g. 0xC0 baseline, 0xC2 progressive.
         precision: bits per sample.
+        n_components: 1 grey, 3 colour, 4 CMYK.
         width_px: stored width.
         height_px: stored height.
         orientation: EXIF orientation 1-8.
@@ -62,6 +64,7 @@ class Header:
 
     frame: int
     precision: int
+    n_components: int
     width_px: int
     height_px: int
     orientation: int
@@ -86,8 +89,8 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Decoded | Refused:
     if n_pixels > max_pixels:
         return Refused(Reason.TOO_MANY_PIXELS, size)
     if header.frame in _PROGRESSIVE:
-        n_scans = data.count(b"\xff\xda", header.scan_at)
-        if n_scans * n_pixels > _MAX_PASSES * max_pixels:
+        n_scans = data.count(b"\xff\xda", header.scan_at)  # cannot stand inside coded data
+        if n_scans > _MAX_SCANS or n_scans * n_pixels > _MAX_PASSES * max_pixels:
             return Refused(Reason.TOO_MANY_PIXELS, f"{n_scans} scans of {size}")
     if header.frame not in _HUFFMAN_FRAMES or header.precision != 8:
         return _by_pillow(data, header, max_pixels)
@@ -127,13 +130,20 @@ def _header(data: bytes, segments: list[tuple[int, int, int]], scan_at: int) -> 
     frame = next((segment for segment in segments if segment[0] in _FRAMES), None)
     if frame is None:
         return Refused(Reason.CORRUPT, "a scan without a frame header")
-    precision, height_px, width_px = struct.unpack_from(">BHH", data, frame[1] + 4)
+    precision, height_px, width_px, n_components = struct.unpack_from(">BHHB", data, frame[1] + 4)
     orientation = 0
     for marker, start, end in segments:
         if marker == _APP1 and not orientation and data[start + 4 : start + 10] == b"Exif\0\0":
             orientation = exif_orientation(data[start + 10 : end])
     return Header(
-        frame[0], precision, width_px, height_px, orientation or 1, tuple(segments), scan_at
+        frame=frame[0],
+        precision=precision,
+        n_components=n_components,
+        width_px=width_px,
+        height_px=height_px,
+        orientation=orientation or 1,
+        segments=tuple(segments),
+        scan_at=scan_at,
     )
 
 
@@ -208,7 +218,9 @@ def _repaired(data: bytes, header: Header, message: str, *, first: bool) -> byte
         tidied = _tidied(data, header)
         if tidied != data:
             return tidied
-    return _without_padding(data, int(extraneous[1], 16)) if extraneous else None
+    if not extraneous or (header.frame in _PROGRESSIVE and not _is_refined(data, header)):
+        return None  # what follows the last whole scan may be a hole, not padding
+    return _without_padding(data, int(extraneous[1], 16))
 
 
 def _tidied(data: bytes, header: Header) -> bytes:
@@ -238,6 +250,23 @@ def _plain_scans(data: bytes) -> bytes:
             plain[end - 3 : end] = b"\0\x3f\0"
         at = data.find(b"\xff\xda", at + 2)
     return bytes(plain)
+
+
+def _is_refined(data: bytes, header: Header) -> bool:
+    """Do the scans of a progressive image bring every coefficient to its last bit?"""
+    missing: dict[int, list[int]] = {}
+    at = data.find(b"\xff\xda")
+    while 0 <= at < len(data) - 5:
+        n_components = data[at + 4]
+        end = at + 5 + 2 * n_components
+        parameters = data[end : end + 3]
+        if len(parameters) == 3:
+            first, last, bits = parameters
+            for component in data[at + 5 : end : 2]:
+                band = missing.setdefault(component, [1] * 64)
+                band[first : last + 1] = [bits & 15] * len(band[first : last + 1])
+        at = data.find(b"\xff\xda", at + 2)
+    return len(missing) >= header.n_components and not any(map(any, missing.values()))
 
 
 def _without_padding(data: bytes, marker: int) -> bytes:

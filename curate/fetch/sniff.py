@@ -115,8 +115,8 @@ def _sniff_text(data: bytes) -> Refused:
 def refuse_header(data: bytes, image_format: str, max_pixels: int) -> Refused | None:
     """Judge what the headers announce, without decoding.
 
-    TIFF and JPEG are not judged here: the one keeps its size in a directory that its
-    decoder reads lazily, the other has a reader of its own.
+    The size of a TIFF is not judged here, only whether its directory is there: its decoder
+    reads that lazily.
 
     Args:
         data: a whole body whose first bytes are of `image_format`.
@@ -147,11 +147,14 @@ def _sizes(data: bytes, image_format: str) -> Iterator[tuple[int, int]]:
         case "webp":
             yield _webp_size(data)
         case "avif":
+            _require_boxes(data)
             yield from _ispe_sizes(data)
+        case "tiff":
+            _require_directory(data)
         case "ico":
             yield from _ico_sizes(data)
         case _:
-            return
+            return  # JPEG has a reader of its own
 
 
 def _gif_sizes(data: bytes) -> Iterator[tuple[int, int]]:
@@ -208,6 +211,42 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
+def _require_boxes(data: bytes) -> None:
+    """Walk the outer boxes.
+
+    Raises:
+        IndexError: one of them reaches beyond the end.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        (n_bytes,) = struct.unpack_from(">I", data, at)
+        if n_bytes == 1:
+            (n_bytes,) = struct.unpack_from(">Q", data, at + 8)
+        if n_bytes < 8:
+            return  # the last box reaches to the end, whatever its length
+        at += n_bytes
+    if at > len(data):
+        raise IndexError
+
+
+def _require_directory(data: bytes) -> None:
+    """Look at the first directory of a TIFF, which often stands at the end.
+
+    Raises:
+        struct.error: it is not, or not wholly, in the file.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    if data[2:4] in (b"+\0", b"\0+"):
+        (at,) = struct.unpack_from(order + "Q", data, 8)
+        (count,) = struct.unpack_from(order + "Q", data, at)
+        struct.unpack_from("20s", data, at + 8 + 20 * (count - 1))
+        return
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, at)
+    if count:
+        struct.unpack_from("12s", data, at + 2 + 12 * (count - 1))
+
+
 def _ispe_sizes(data: bytes) -> Iterator[tuple[int, int]]:
     """Every image spatial extent of an AVIF file: the picture, its tiles, its alpha."""
     head = data[:65536]
@@ -218,11 +257,17 @@ def _ispe_sizes(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _ico_sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """True sizes of the pictures in an icon: its directory has one byte per side."""
+    """True sizes of the pictures in an icon: its directory has one byte per side.
+
+    Raises:
+        IndexError: a PNG in it is cut off (a DIB may lack rows of its mask).
+    """
     (count,) = struct.unpack_from("<H", data, 4)
     for entry in range(min(count, 256)):
-        (offset,) = struct.unpack_from("<I", data, 6 + 16 * entry + 12)
+        n_bytes, offset = struct.unpack_from("<II", data, 6 + 16 * entry + 8)
         if data[offset : offset + 4] == b"\x89PNG":
+            if offset + n_bytes > len(data):
+                raise IndexError
             yield struct.unpack_from(">II", data, offset + 16)
         else:
             width, height = _dib_size(data, offset)
