@@ -35,6 +35,8 @@ _CURL = {
     pycurl.E_SSL_CIPHER: Reason.TLS,
 }
 
+_WORDS = {100: "the headers are too large"}  # CURLE_TOO_LARGE, which comes without a message
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -80,7 +82,7 @@ def refuse_curl_error(code: int, message: str, n_received: int) -> Refused:
         message: libcurl's words, kept as the detail.
         n_received: bytes of body that had arrived.
     """
-    detail = message.strip()[:300] or f"libcurl error {code}"
+    detail = message.strip()[:300] or _WORDS.get(code) or f"libcurl error {code}"
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return Refused(_timeout_reason(detail), detail)
     reason = _CURL.get(code)

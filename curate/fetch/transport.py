@@ -19,17 +19,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import pycurl
 
 from curate.errors import StoreError
-from curate.fetch.guard import Guard
+from curate.fetch.guard import Guard, without_userinfo
 from curate.fetch.policy import refuse_curl_error, refuse_status
 from curate.records import Reason, Refused
 
 SPILL_BYTES = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
+"""Left as it is when a path or a query is escaped: what is escaped already stays so."""
 WEB_SCHEMES = frozenset({"http", "https", ""})
 
 
@@ -133,7 +135,13 @@ class Transport:
             self._refused.append(Response(request.key, None, Refused(reason, why), 0, 0.0))
             return
         slot = self._idle.pop() if self._idle else self._new_slot()
-        slot.begin(request)
+        try:
+            slot.begin(request)
+        except (UnicodeError, pycurl.error) as error:
+            self._idle.append(slot)
+            refused = Refused(Reason.BAD_URL, f"it cannot be requested: {error}")
+            self._refused.append(Response(request.key, None, refused, 0, 0.0))
+            return
         self._busy[slot.curl] = slot
         self._multi.add_handle(slot.curl)
 
@@ -211,6 +219,13 @@ class Transport:
         self._timer_at = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
 
 
+class _Socket(socket.socket):
+    """A socket whose descriptor libcurl has copied by the time this object is dropped."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _Slot:
     """One curl handle and the body it is receiving; used again for the next download."""
 
@@ -228,6 +243,7 @@ class _Slot:
         self.curl = pycurl.Curl()
         _configure(self.curl, transport.limits, user_agent, ca_file, resolve)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._on_data)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._on_header)
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._on_open_socket)
 
     def begin(self, request: Request) -> None:
@@ -239,16 +255,16 @@ class _Slot:
         self._hop(request.url)
 
     def _hop(self, url: str) -> None:
-        self._url = url
         self._host_allowed = self._transport.guard.allows_host(urlsplit(url).hostname or "")
         self._denied: str | None = None
         self._too_big = False
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._received = 0
+        self._last_header = b""
         self._file: BinaryIO | None = None
         left_ms = int((self._deadline_at - time.monotonic()) * 1000)
-        self.curl.setopt(pycurl.URL, url)
+        self.curl.setopt(pycurl.URL, plain_url(url))
         self.curl.setopt(pycurl.TIMEOUT_MS, max(1, left_ms))
 
     def end(self, code: int, message: str) -> Response | None:
@@ -261,7 +277,7 @@ class _Slot:
             if refused is None:
                 return None
             return self._refuse(refused, status)
-        if self._denied is not None:
+        if code and self._denied is not None:
             return self._refuse(Refused(Reason.DENIED, self._denied), status)
         if self._too_big:
             limit = self._transport.limits.max_bytes
@@ -272,11 +288,17 @@ class _Slot:
         if refused is not None:
             return self._refuse(refused, status)
         if not self._received:
-            return self._refuse(Refused(Reason.EMPTY, "a body of no bytes"), status)
+            return self._refuse(self._nothing(), status)
         if not self._flush():
             return self._refuse(Refused(Reason.RESET, "the body could not be written"), status)
         self._close_file()
         return Response(self._key, self._path, None, status, 0.0)
+
+    def _nothing(self) -> Refused:
+        # libcurl calls headers that were cut off a success.
+        if self._last_header.strip():
+            return Refused(Reason.RESET, "cut off inside the headers")
+        return Refused(Reason.EMPTY, "a body of no bytes")
 
     def discard(self) -> None:
         self._close_file()
@@ -293,7 +315,10 @@ class _Slot:
         why = self._transport.guard.check_url(target)
         if why is not None:
             return Refused(Reason.DENIED, f"redirected: {why}")
-        self._hop(target)
+        try:
+            self._hop(target)
+        except (UnicodeError, pycurl.error) as error:
+            return Refused(Reason.BAD_URL, f"redirected to what cannot be requested: {error}")
         return None
 
     def _refuse(self, refused: Refused, status: int) -> Response:
@@ -308,7 +333,10 @@ class _Slot:
             if why is not None:
                 self._denied = why
                 return pycurl.SOCKET_BAD
-        return socket.socket(family, kind, protocol)
+        return _Socket(family, kind, protocol)
+
+    def _on_header(self, line: bytes) -> None:
+        self._last_header = line
 
     def _on_data(self, data: bytes) -> int | None:
         self._received += len(data)
@@ -340,6 +368,22 @@ class _Slot:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def plain_url(url: str) -> str:
+    """Return a URL as it may be sent: no credentials, ASCII host (IDNA), escaped path.
+
+    Raises:
+        UnicodeError: the host name cannot be encoded.
+    """
+    url = without_userinfo(url)
+    if url.isascii() and " " not in url:
+        return url
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode("ascii")
+    netloc = host if parts.port is None else f"{host}:{parts.port}"
+    path = quote(parts.path, safe=URL_SAFE)
+    return urlunsplit((parts.scheme, netloc, path, quote(parts.query, safe=URL_SAFE), ""))
 
 
 def _scheme(url: str) -> str:
