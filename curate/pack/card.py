@@ -87,7 +87,7 @@ def card_text(info: Mapping[str, Any]) -> str:
         "# Image classification dataset\n",
         f"{total:,} images in {len(classes):,} classes: {shares}; {info['groups']:,} groups "
         f"of images that belong together, none of them on two sides. "
-        f"{info['negatives']:,} images show none of the classes.\n",
+        f"Images that show none of the classes: {info['negatives']:,}.\n",
         "## Classes\n",
         _class_table(classes),
         _dropped(info["dropped"], info["recipe"]["min_per_class"]),
@@ -118,13 +118,13 @@ def _dropped(dropped: Mapping[str, int], minimum: int) -> str:
     largest = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))[:20]
     named = ", ".join(f"{_escape(name)} {n:,}" for name, n in largest)
     more = ", …" if len(dropped) > len(largest) else ""
-    return f"{len(dropped):,} classes were dropped (fewer than {minimum:,}): {named}{more}.\n"
+    return f"Dropped, below the minimum of {minimum:,} ({len(dropped):,} in all): {named}{more}.\n"
 
 
 def _limits(info: Mapping[str, Any], total: int) -> list[str]:
     lines = []
     for origin, n in info["origins"].items():
-        lines.append(f"- {n:,} of {total:,} labels: {_ORIGINS[origin]}.")
+        lines.append(f"- Labels of {n:,} of {total:,} images: {_ORIGINS[origin]}.")
     sizes = [n["after"] for n in info["classes"].values()]
     if max(sizes) > 2 * min(sizes):
         lines.append(
@@ -136,9 +136,9 @@ def _limits(info: Mapping[str, Any], total: int) -> list[str]:
         for split in SPLITS
         if (n := sum(not counts[split] for counts in info["classes"].values()))
     }
-    lines += [f"- {n:,} classes have no image in {split}." for split, n in empty.items()]
+    lines += [f"- Classes without an image in {split}: {n:,}." for split, n in empty.items()]
     if info["licenses"].get("unknown"):
-        lines.append(f"- {info['licenses']['unknown']:,} images have no known licence.")
+        lines.append(f"- Images without a known licence: {info['licenses']['unknown']:,}.")
     if "unsplash" in info["sources"]:
         lines.append(_UNSPLASH)
     return lines

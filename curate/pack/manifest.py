@@ -205,16 +205,17 @@ def sha256_of(path: Path) -> str:
 
 def leaks(path: Path) -> list[str]:
     """Read the written files and name every group and image that stands in two of them."""
-    parts = []
-    for split in SPLITS:
-        part = pq.read_table(path / f"{split}.parquet", columns=["image_id", "group_id"])
-        parts.append(part.append_column("side", pa.array([split] * part.num_rows, pa.string())))
-    table = pa.concat_tables(parts)
-    found = []
-    for column in ("group_id", "image_id"):
-        sides = table.group_by(column).aggregate([("side", "count_distinct")])
-        split_up = sides.filter(pc.greater(sides.column("side_count_distinct"), 1))
-        found += [f"{column} {value}" for value in split_up.column(column).to_pylist()]
+    columns = ["group_id", "image_id"]
+    train, val, test = (pq.read_table(path / f"{s}.parquet", columns=columns) for s in SPLITS)
+    found: set[str] = set()
+    for column in columns:
+        small = pa.concat_tables([val, test]).column(column)
+        for here, others in (
+            (train.column(column), small),
+            (val.column(column), test.column(column)),
+        ):
+            both = here.filter(pc.is_in(here, value_set=others)).unique()
+            found.update(f"{column} {value}" for value in both.to_pylist())
     return sorted(found)
 
 

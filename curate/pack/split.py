@@ -1,21 +1,21 @@
 """Assign whole groups to train, val and test so that every class keeps its shares.
 
-Two steps. *Whole shares*: groups that look the same (the same number of images, and of each
-class) form a cell, and a cell of m groups gives every split floor(m x share) of them, drawn
-by seeded keys; for large data this places nearly everything, in numpy. *Leftovers*: the few
-groups that remain of each cell go one by one, largest first, to the split that lacks their
-classes most, measured as the deficit share x images - images placed.
+Groups with several classes come first, then those of one class, the largest first, so that
+small ones make up for large ones. In each step, groups with equal contents form a cell, and
+every split is dealt its whole share of the cell by seeded keys: for large data this places
+nearly everything, in numpy. The few groups left of each cell go one by one to where they are
+lacking, by the deficit: share x images of the class - images placed.
 
 The law that this keeps, when every group has one class: in every split a class is off its
-share by at most the size of its largest group. A group of s images goes to the split with
+share by at most the size of its largest group. A leftover of s images goes to the split with
 the largest deficit while one exceeds s, and otherwise to any split with a positive deficit:
-so no deficit falls to -s or below, and none stays above s. That freedom is used, in
-this order, to give each class a training image, to give it an image in each split as long
-as that split lacks images over all, and to keep the sizes of the splits exact.
+so no deficit falls to -s or below, and none stays above s. That freedom is used, in this
+order, to give each class a training image, to give it an image in each split that as a whole
+lacks s images, and to keep the sizes of the splits exact.
 
-Groups with several classes weigh the deficits of their classes by rarity, and a last pass
-moves leftovers wherever a move brings the shares closer. There the law cannot be promised
-(classes pull against each other); the deviation is measured in the tests.
+Groups with several classes go to the split that brings the squared deviations of all their
+classes lowest, and are moved again while that helps. There the law cannot be promised
+(classes pull against each other); the tests measure the deviation.
 
 Decision and numbers: docs/decisions/0004-split.md.
 """
@@ -191,6 +191,7 @@ class _Plan:
     def place_pure(self, chosen: Ints) -> None:
         """Place groups of one class, the largest first, so that small ones make up for them."""
         sizes = self._groups.sizes
+        leftovers: list[int] = []
         for size in np.unique(sizes[chosen])[::-1].tolist():
             members = chosen[sizes[chosen] == size]
             codes, cell = np.unique(
@@ -202,10 +203,27 @@ class _Plan:
             self._set_many(members, _deal(cell, wanted, self._key[members]))
             remain = self.split[members] < 0
             left, weight = members[remain], np.array(self._weight)[codes[cell[remain]]]
-            order = np.lexsort((left, self._key[left], cell[remain], weight))
+            n_open = (np.array(self._deficit)[:, codes] > _NUDGE).sum(axis=0)[cell[remain]]
+            order = np.lexsort((left, self._key[left], cell[remain], weight, n_open))
             for group in left[order].tolist():
                 entries, _ = self._contents(group)
                 self._set(group, self._for_one_class(entries[0][0], size), entries, size)
+                leftovers.append(group)
+        self._settle(leftovers[::-1])
+
+    def _settle(self, leftovers: list[int]) -> None:
+        """Move groups, smallest first, where that evens out the splits and keeps the law."""
+        for group in leftovers:
+            entries, size = self._contents(group)
+            code, now = entries[0][0], int(self.split[group])
+            here = self._deficit[now][code]
+            placed = self._shares[now] / self._weight[code] - here
+            better = max(self._allowed, key=lambda j: self._lacking[j])
+            gain = self._lacking[better] - self._lacking[now] - size
+            within = here <= _NUDGE and self._deficit[better][code] >= -_NUDGE
+            if gain > _NUDGE and within and placed > size + 0.5:
+                self._put(now, entries, size, -1)
+                self._set(group, better, entries, size)
 
     def _set_many(self, chosen: Ints, split: Ints) -> None:
         """Record the splits of many groups at once; -1 leaves a group unplaced."""
@@ -238,7 +256,7 @@ class _Plan:
 
         def rank(j: int) -> tuple[bool, float, float, int]:
             is_absent = deficit[j] > total * self._shares[j] - 0.5
-            return is_absent and (j == 0 or lacking[j] > 0), lacking[j], deficit[j], -j
+            return is_absent and (j == 0 or lacking[j] >= size), lacking[j], deficit[j], -j
 
         return max(lacks_class, key=rank)
 
