@@ -105,6 +105,14 @@ def test_a_class_of_ten_groups_or_more_is_in_every_split(size: int) -> None:
     assert per_class(split, labels).min() >= 1
 
 
+@pytest.mark.parametrize("size", range(5, 10))
+def test_a_class_of_five_groups_is_in_train_and_one_of_the_others(size: int) -> None:
+    names, labels = spread([[[f"c{n}"]] for n in range(30) for _ in range(size)])
+    found = per_class(assign(names, labels, (0.8, 0.1, 0.1), 0), labels)
+    assert found[:, 0].min() >= 1
+    assert found[:, 1:].max(axis=1).min() >= 1
+
+
 def test_a_class_of_one_group_is_in_train() -> None:
     names, labels = spread([[["a"], ["a"]], *([[["b"]]] * 20)])
     assert assign(names, labels, (0.8, 0.1, 0.1), 0)[:2].tolist() == [0, 0]
