@@ -27,7 +27,7 @@ from curate.fetch.verify import Limits, verify
 from curate.records import Reason, Refused, Verified
 
 TRULY_DAMAGED = {"accept/pillow__hopper_bad_exif.jpg"}
-"""Listed as valid because Pillow drops decoder warnings: in 60 of its 64 restart intervals
+"""Listed as valid because Pillow drops decoder warnings: in 60 of its 63 restart intervals
 libjpeg finds surplus bytes, bad Huffman codes or missing blocks, and the picture is banded."""
 
 
