@@ -15,7 +15,7 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +29,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _TABS = {".tsv", ".tab", ".tsv000"}
 _JSON_LINES = {".jsonl", ".ndjson", ".jsonlines"}
 _PARQUET = {".parquet", ".pq", ".parq"}
+_OTHERS = {".json", ".xlsx", ".xls", ".ods", ".zip", ".feather", ".arrow", ".sqlite", ".db"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,13 @@ def read(path: Path, first_row: int = 0) -> Iterator[Batch]:
     try:
         if suffix in _PARQUET:
             yield from _parquet(path, first_row)
-        elif suffix in _JSON_LINES:
+        elif suffix in _JSON_LINES or (suffix == ".json" and _begins_with_object(path)):
             yield from _json_lines(path, first_row)
+        elif suffix in _OTHERS:
+            raise SourceError(
+                f"{path} is not a table that curate reads",
+                "It reads CSV, TSV, JSON Lines (one object a line) and Parquet.",
+            )
         else:
             yield from _delimited(path, first_row, suffix in _TABS)
     except FileNotFoundError as error:
@@ -118,6 +124,11 @@ def _parquet(path: Path, first_row: int) -> Iterator[Batch]:
             raise SourceError(f"{path} is damaged near row {row}: {error}") from error
 
 
+def _begins_with_object(path: Path) -> bool:
+    with _open_text(path) as file:
+        return file.read(64).lstrip().startswith("{")
+
+
 def _json_lines(path: Path, first_row: int) -> Iterator[Batch]:
     with _open_text(path) as file:
         lines = islice((line for line in _repaired(file) if line.strip()), first_row, None)
@@ -144,22 +155,54 @@ def _delimited(path: Path, first_row: int, tabs: bool) -> Iterator[Batch]:
     # The limit is the csv module's, for the whole process; it only ever has to be raised.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
     with _open_text(path) as file:
-        lines = _repaired(file)
+        quotes = _Quotes()
         if line_by_line:
-            rows: Iterator[list[str]] = (_fields(line, delimiter) for line in lines)
+            rows: Iterator[list[str]] = (_fields(line, delimiter) for line in _repaired(file))
         else:
-            rows = csv.reader(lines, delimiter=delimiter)
-        header = [name.strip() for name in next(rows, [])]
-        if not any(header):
-            raise SourceError(f"{path} is empty: it has no header line")
-        full = islice((row for row in rows if row), first_row, None)
-        number = first_row
-        while chunk := list(islice(full, BATCH_ROWS)):
+            rows = csv.reader(quotes.counted(_repaired(file)), delimiter=delimiter)
+        header, rows = _header(path, (row for row in rows if row))
+        number, last = first_row, [""]
+        rows = islice(rows, first_row, None)
+        while (chunk := list(islice(rows, BATCH_ROWS))) or number == 0:
             good = [_fitted(row, len(header)) for row in chunk if len(row) <= len(header)]
             values = zip(*good, strict=True) if good else ([] for _ in header)
             columns = dict(zip(header, values, strict=True))
             yield Batch(number, len(chunk), columns, len(chunk) - len(good))
-            number += len(chunk)
+            if not chunk:
+                return
+            number, last = number + len(chunk), chunk[-1]
+        if quotes.are_odd and "\n" in last[-1].strip():
+            raise SourceError(
+                f"{path}: a quote that opens in row {number} never closes; "
+                "the rows after it were read as one field",
+                "Close the quote, and read the list again.",
+            )
+
+
+class _Quotes:
+    """Counts the quotes of a file while it is read: an odd one may have swallowed its end."""
+
+    are_odd = False
+
+    def counted(self, lines: Iterator[str]) -> Iterator[str]:
+        for line in lines:
+            if '"' in line and line.count('"') % 2:
+                self.are_odd = not self.are_odd
+            yield line
+
+
+def _header(path: Path, rows: Iterator[list[str]]) -> tuple[list[str], Iterator[list[str]]]:
+    """Return the column names and the rows; a list that begins with a URL has no header."""
+    first = next(rows, None)
+    if first is None:
+        raise SourceError(f"{path} is empty: it has no header line")
+    names = [name.strip() for name in first]
+    web = [name.lower().startswith(("http://", "https://")) for name in names]
+    if not any(web):
+        return names, rows
+    made = [f"column_{n}" for n in range(1, len(names) + 1)]
+    made[web.index(True)] = "url"
+    return made, chain([first], rows)
 
 
 def _fitted(row: list[str], n_columns: int) -> list[str]:

@@ -268,6 +268,8 @@ def test_a_list_without_rows_is_an_empty_page(tmp_path: Path) -> None:
     path = write_text(tmp_path / "list.csv", [("url",)])
     page = only_page(path)
     assert (page.candidates, page.cursor) == ((), None)
+    with pytest.raises(SourceError, match="looks like a URL"):
+        read(write_text(path, [("where",)]))
 
 
 def test_counts_come_from_the_file(tmp_path: Path) -> None:
@@ -284,6 +286,43 @@ def test_what_the_csv_module_writes_is_read_back(
     rows = [(f"https://i.example/{n}", name) for n, name in enumerate(names)]
     path = write_any(tmp_path_factory.mktemp("csv"), "csv", ("url", "name"), rows)
     assert [c.meta.get("name", "") for c in read(path)] == [name.strip() for name in names]
+
+
+def test_a_plain_list_of_urls_needs_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("https://i.example/1\nhttps://i.example/2\n", encoding="utf-8")
+    assert [c.url for c in read(path)] == ["https://i.example/1", "https://i.example/2"]
+    path.write_text("cat,https://i.example/1\ndog,https://i.example/2\n", encoding="utf-8")
+    assert [c.classes for c in read(path, Query(class_by="column_1"))] == [("cat",), ("dog",)]
+    (rest,) = urls(path).pages(Query(), "1")
+    assert [c.url for c in rest.candidates] == ["https://i.example/2"]
+
+
+def test_a_quote_that_never_closes_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    lines = [
+        "url,class",
+        "https://i.example/1,a",
+        'https://i.example/2,"b',
+        "https://i.example/3,c",
+        "",
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SourceError, match="opens in row 2 never closes"):
+        read(path)
+    path.write_text('url,class\nhttps://i.example/1,5" pipe\n', encoding="utf-8")
+    assert [c.classes for c in read(path)] == [('5" pipe',)]
+
+
+@pytest.mark.parametrize("name", ["list.json", "list.xlsx", "list.zip"])
+def test_other_formats_are_named_as_such(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text('[{"url": "https://i.example/1"}]', encoding="utf-8")
+    with pytest.raises(SourceError, match="not a table that curate reads"):
+        read(path)
+    as_lines = tmp_path / "lines.json"
+    as_lines.write_text('{"url": "https://i.example/1"}\n', encoding="utf-8")
+    assert len(read(as_lines)) == 1
 
 
 # The Unsplash Dataset: https://github.com/unsplash/datasets, columns as its docs give them.
