@@ -56,6 +56,8 @@ class Summary:
     """Files of the corpus, good and bad, by wall time."""
     cpu_s: float
     """CPU seconds per 1,000 files."""
+    steady_cpu_s: float
+    """The same without the start-up, as measured on a list of a few files."""
     peak_mib: float
     damage: str
     """Damage found by kind, as `truncated/ten flips/one flip/HTML and empty`."""
@@ -63,15 +65,17 @@ class Summary:
     """Most good files lost in any run."""
 
 
-def summarize(client: str, corpus: Corpus, runs: Sequence[Run]) -> Summary:
+def summarize(client: str, corpus: Corpus, runs: Sequence[Run], startup_cpu_s: float) -> Summary:
     """Medians of one client's runs; damage and losses are those of the worst run."""
+    cpu_s = median(run.cost.cpu_s for run in runs)
     n = len(corpus.items)
     kinds = (("truncated",), ("flip10",), ("flip1",), ("html", "empty"))
     damage = [min(run.found(corpus, *names) for run in runs) for names in kinds]
     return Summary(
         client=client,
         images_per_s=n / median(run.cost.wall_s for run in runs),
-        cpu_s=median(run.cost.cpu_s for run in runs) / n * 1000,
+        cpu_s=cpu_s / n * 1000,
+        steady_cpu_s=(cpu_s - startup_cpu_s) / n * 1000,
         peak_mib=median(run.cost.peak_mib for run in runs),
         damage=" / ".join(map(str, damage)),
         lost=max(run.lost(corpus) for run in runs),
