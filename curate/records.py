@@ -144,7 +144,7 @@ class Verified:
     image_id: str
     """SHA-256 of the bytes, 64 lower-case hexadecimal digits."""
     format: str
-    """True format, lower case: `jpeg`, `png`, `webp`, `gif`, `avif`, `tiff`, `bmp`."""
+    """True format, lower case: `jpeg`, `png`, `webp`, `gif`, `avif`, `tiff`, `bmp`, `ico`."""
     n_bytes: int
     """Length of the file."""
     width_px: int
