@@ -2,8 +2,149 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from curate.cli.progress import Bars
+from curate.cli.session import Session, command
+from curate.errors import ExitCode
+from curate.report.status import status_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curate.demo.flow import DemoResult, Step
+
+FOLDER = "demo-project"
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep", help="Folder to make the project in, and to leave. [default: demo-project]"
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
+    command(app)(demo)
+
+
+def demo(session: Session, keep: KeepOption = None) -> ExitCode:
+    """Go the whole road on a sample source: no keys, no internet, under a minute.
+
+    A server on this machine speaks Unsplash's and GBIF's protocols and serves drawn photos,
+    some of them dead, damaged or there twice. The project stays for you to look at.
+    """
+    from curate.demo.flow import run_demo
+
+    folder = keep if keep is not None else session.folder / FOLDER
+
+    def tell(step: Step) -> None:
+        session.say(f"\n$ {step.command}\n  {step.why}")
+
+    with Bars(session) as bars:
+        result = run_demo(folder, tell=tell, notify=session.say, progress=bars)
+    session.say("")
+    session.show(_document(result), lambda console: draw_demo(console, result))
+    sound = not result.verified.faults and not result.packed.leaks and result.truth.agrees
+    return ExitCode.DONE if sound else ExitCode.FAULTS_FOUND
+
+
+def _document(result: DemoResult) -> dict[str, Any]:
+    fetched = result.fetched
+    return {
+        **status_json(fetched.counts, list(fetched.classes), dict(fetched.skipped)),
+        "project": str(result.folder),
+        "report": str(result.report),
+        "balance": result.packed.to_json(),
+        "faults": len(result.verified.faults),
+        "missing": [
+            {"reason": row.reason, "n": row.n, "example": row.example, "detail": row.detail}
+            for row in result.missing
+        ],
+        "truth": {row.what: {"found": row.found, "truth": row.truth} for row in result.truth.rows},
+        "agrees": result.truth.agrees,
+        "seconds": round(result.seconds, 2),
+    }
+
+
+def draw_demo(console: Console, result: DemoResult) -> None:
+    """Draw the summary for a person."""
+    _draw_missing(console, result)
+    _draw_dataset(console, result)
+    _draw_truth(console, result)
+    faults = len(result.verified.faults)
+    console.print(
+        f"\n{result.verified.checked:,} images read again, {faults:,} faults; "
+        f"the whole road took {result.seconds:.1f} s."
+    )
+    for what, where in (
+        ("manifest", result.packed.path),
+        ("report", result.report),
+        ("try next", f"curate -C {result.folder} status"),
+    ):
+        console.print(f"  {what:9} {where}", markup=False, soft_wrap=True)
+
+
+def _draw_missing(console: Console, result: DemoResult) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    counts = result.fetched.counts
+    ended = counts.total - counts.pending
+    console.print(
+        f"{counts.total:,} candidates were offered, {ended:,} of them looked at: "
+        f"{counts.kept:,} valid, distinct images. Why the others are missing:"
+    )
+    table = Table("reason", "n", "what it means", "for example", box=None, padding=(0, 2, 0, 0))
+    table.columns[1].justify = "right"
+    for row in result.missing:
+        example = row.detail if row.detail and row.reason != "duplicate" else _short(row.example)
+        table.add_row(Text(row.reason, "yellow"), f"{row.n:,}", Text(row.meaning), Text(example))
+    console.print(table)
+    unmet = [each.name for each in result.fetched.classes if each.images < (each.quota or 0)]
+    met = f"too few for {', '.join(unmet)}" if unmet else "every class has what was asked for"
+    console.print(f"{counts.pending:,} more candidates stay in reserve; {met}.\n", markup=False)
+
+
+def _draw_dataset(console: Console, result: DemoResult) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    packed = result.packed
+    table = Table("class", "images", "train", "val", "test", box=None, padding=(0, 2, 0, 0))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, n in packed.classes.items():
+        numbers = (f"{n[key]:,}" for key in ("after", "train", "val", "test"))
+        table.add_row(Text(name, "cyan"), *numbers)
+    console.print(table)
+    console.print(
+        f"{packed.manifest}: {sum(packed.images.values()):,} images in {packed.groups:,} groups, "
+        f"{packed.leaks:,} of them on two sides.\n"
+    )
+
+
+def _draw_truth(console: Console, result: DemoResult) -> None:
+    truth = result.truth
+    if truth.agrees:
+        numbers = ", ".join(f"{row.truth:,} {row.what}" for row in truth.rows)
+        console.print(f"[green]The sample source agrees with every number[/]: {numbers}.")
+    for row in truth.rows:
+        if not row.agrees:
+            console.print(
+                f"[red]The sample source disagrees[/] on {row.what}: "
+                f"found {row.found:,}, in truth {row.truth:,}."
+            )
+    if truth.near_duplicates:
+        console.print(
+            f"It also knows of {truth.near_duplicates:,} near-duplicates (the same photo in other "
+            "bytes), which are still in the dataset: curate does not look for those yet."
+        )
+
+
+def _short(url: str) -> str:
+    path = url.partition("?")[0]
+    return path if len(path) <= 60 else "…" + path[-59:]

@@ -1,0 +1,75 @@
+"""Bars as inline SVG: no script, no library, coloured by the page's style sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from curate.report.facts import ClassRow
+
+WIDTH = 1000
+ROW = 30
+BAR = 18
+LABEL = 210
+NUMBER = 70
+
+
+def class_bars(classes: Sequence[ClassRow]) -> str:
+    """Draw one bar for each class, the largest first, divided by split."""
+    rows = sorted(classes, key=lambda row: (-row.n, row.name))
+    scale = (WIDTH - LABEL - NUMBER) / max([row.n for row in rows] or [1])
+    parts = []
+    for place, row in enumerate(rows):
+        top, left = place * ROW, float(LABEL)
+        parts.append(_label(row.name, top))
+        for split, n in row.split.items():
+            if n:
+                parts.append(_bar(left, top, n * scale, split, f"{row.name}, {split}: {n:,}"))
+                left += n * scale
+        parts.append(_number(left, top, f"{row.n:,}"))
+    return _svg(len(rows), "Images by class and split", parts)
+
+
+def count_bars(counts: Mapping[str, int], title: str) -> str:
+    """Draw one bar for each name, the largest first, with its share of all."""
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    total = sum(counts.values()) or 1
+    room = WIDTH / 2 - LABEL - 2 * NUMBER
+    parts = []
+    for place, (name, n) in enumerate(rows):
+        top = place * ROW
+        parts.append(_label(name, top))
+        parts.append(_bar(LABEL, top, room, "track", ""))
+        parts.append(_bar(LABEL, top, n / total * room, "plain", f"{name}: {n:,}"))
+        parts.append(_number(LABEL + room, top, f"{n:,} ({n / total:.0%})"))
+    return _svg(len(rows), title, parts, WIDTH // 2)
+
+
+def _svg(n_rows: int, title: str, parts: Sequence[str], width: int = WIDTH) -> str:
+    height = max(1, n_rows) * ROW
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _label(text: str, top: int) -> str:
+    shown = text if len(text) <= 26 else text[:25] + "…"
+    return (
+        f'<text x="{LABEL - 12}" y="{top + ROW / 2 + 4}" text-anchor="end">'
+        f"{escape(shown)}<title>{escape(text)}</title></text>"
+    )
+
+
+def _bar(left: float, top: int, width: float, kind: str, title: str) -> str:
+    tip = f"<title>{escape(title)}</title>" if title else ""
+    y = top + (ROW - BAR) / 2
+    # A hair of background between neighbours keeps them apart for every eye.
+    return (
+        f'<rect class="{escape(kind)}" x="{left:.1f}" y="{y}" width="{max(1.0, width - 1.5):.1f}" '
+        f'height="{BAR}" rx="3">{tip}</rect>'
+    )
+
+
+def _number(left: float, top: int, text: str) -> str:
+    return f'<text class="soft" x="{left + 8:.1f}" y="{top + ROW / 2 + 4}">{escape(text)}</text>'

@@ -1,0 +1,133 @@
+"""The plain data that a report shows, and what of it the catalog knows.
+
+Reports are drawn from these rows alone, so that any of them can be drawn, and tested,
+without a project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from curate.catalog.database import Database
+from curate.records import Reason
+from curate.report.reasons import meanings
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRow:
+    """Why some candidates have no image."""
+
+    reason: str
+    """The reason's name, or `duplicate`, `pending`."""
+    meaning: str
+    """One sentence for a person."""
+    n: int
+    """How many candidates."""
+    example: str
+    """URL of one of them."""
+    detail: str
+    """What was seen there, in one line; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One class of the dataset."""
+
+    name: str
+    """The class."""
+    before: int
+    """Usable images before balancing."""
+    split: Mapping[str, int]
+    """Images by split."""
+
+    @property
+    def n(self) -> int:
+        """Images in the dataset."""
+        return sum(self.split.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Thumb:
+    """One picture of a contact sheet."""
+
+    jpeg: bytes
+    """The reduced picture."""
+    title: str
+    """What a tooltip says."""
+    link: str
+    """The page a person would open; may be empty."""
+    width_px: int
+    """Width of the reduced picture."""
+    height_px: int
+    """Height of the reduced picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """Everything on the page."""
+
+    title: str
+    """Its heading."""
+    lead: str
+    """A sentence or two below the heading."""
+    candidates: int
+    """Candidates that sources offered."""
+    tried: int
+    """Those of them that were downloaded, or given up."""
+    images: int
+    """Valid, distinct images."""
+    n_bytes: int
+    """Bytes of all images."""
+    manifest: str
+    """Version of the manifest, e.g. `v0001`."""
+    groups: int
+    """Groups that stay on one side."""
+    leaks: int
+    """Groups found on two sides."""
+    splits: Mapping[str, int]
+    """Images by split."""
+    classes: tuple[ClassRow, ...]
+    """Classes of the dataset."""
+    missing: tuple[MissingRow, ...]
+    """Why candidates have no image, the most frequent first."""
+    licenses: Mapping[str, int]
+    """Images by licence."""
+    sources: Mapping[str, int]
+    """Images by source."""
+    sheets: Mapping[str, tuple[Thumb, ...]] = field(default_factory=dict)
+    """Pictures by class."""
+    notes: tuple[str, ...] = ()
+    """Sentences at the end of the page."""
+
+
+def missing_rows(db: Database) -> tuple[MissingRow, ...]:
+    """Return why candidates that were looked at have no image of their own.
+
+    Failures come first, then duplicates, each the most frequent first; what has not been
+    tried yet is not among them.
+    """
+    rows = db.all(
+        "SELECT state, COALESCE(reason, ''), COUNT(*), MIN(id) FROM candidates "
+        "WHERE state = 'failed' OR state = 'duplicate' OR (state = 'pending' AND reason NOT NULL) "
+        "GROUP BY 1, IIF(state = 'duplicate', '', reason)"
+    )
+    order = {"failed": 0, "duplicate": 1, "pending": 2}
+    rows.sort(key=lambda row: (order[row[0]], -row[2], row[1]))
+    return tuple(_missing_row(db, *row) for row in rows)
+
+
+def _missing_row(db: Database, state: str, reason: str, n: int, first_id: int) -> MissingRow:
+    url, detail, twin = db.one(
+        "SELECT url, COALESCE(detail, ''), (SELECT url FROM candidates AS other "
+        "JOIN images ON first_id = other.id WHERE images.image_id = candidates.image_id) "
+        "FROM candidates WHERE id = ?",
+        (first_id,),
+    )
+    if state == "duplicate":
+        detail = f"equals {twin}" if twin else detail
+        return MissingRow(state, "The same bytes as an earlier one.", n, url, detail)
+    meaning = meanings()[Reason(reason)]
+    if state == "pending":
+        return MissingRow(f"to be retried: {reason}", meaning, n, url, detail)
+    return MissingRow(reason, meaning, n, url, detail)
