@@ -20,7 +20,6 @@ from curate.progress import Progress
 from curate.records import Reason
 from curate.sources import create
 from curate.sources.base import Query, Source, SourceContext
-from curate.sources.unsplash import UnsplashSource
 
 RESERVE = 1.3
 """Candidates asked for, per image that a quota needs: some are always dead or the same."""
@@ -183,6 +182,8 @@ class Finder:
         waiting = errands.unsent_pings(db, PINGS_A_RUN)
         if not waiting:
             return
+        from curate.sources.unsplash import UnsplashSource
+
         try:
             source = UnsplashSource(self._context(FetchRequest()))
             for url in waiting:
