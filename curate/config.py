@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from curate import __version__
 from curate.errors import ConfigError
 
 CONFIG_NAME = "curate.toml"
@@ -115,6 +116,11 @@ def load(folder: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> 
         known = ", ".join(section.name for section in fields(Settings))
         raise ConfigError(f"{path}: unknown section [{next(iter(table))}]", f"known are: {known}")
     return Settings(**sections)
+
+
+def user_agent(contact: str) -> str:
+    """Return `curate/VERSION`, with the contact in the form `(+contact)` if there is one."""
+    return f"curate/{__version__} (+{contact})" if contact else f"curate/{__version__}"
 
 
 def template() -> str:

@@ -272,13 +272,11 @@ class Project:
 
     def _run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
         from curate.fetch.run import run
-        from curate.sources.http import user_agent
-
         return run(
             self.db,
             self.store,
             self.settings.fetch,
-            user_agent=user_agent(self.settings.fetch.contact),
+            user_agent=config.user_agent(self.settings.fetch.contact),
             wait=wait,
             link=link,
             progress=self._progress,

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
-from curate import __version__
+from curate.config import user_agent
 from curate.errors import SourceError
 from curate.sources.base import RateLimitedError, SourceContext
 
@@ -30,11 +30,6 @@ TRANSIENT_STATUSES = (500, 502, 503, 504, 522, 524)
 MAX_RETRIES = 4
 MAX_PAUSES = 10
 """How often in a row one request may be told 429 before we take it for a refusal."""
-
-
-def user_agent(contact: str) -> str:
-    """Return `curate/VERSION`, with the contact in the form `(+contact)` if there is one."""
-    return f"curate/{__version__} (+{contact})" if contact else f"curate/{__version__}"
 
 
 def parse_retry_after_s(value: str | None, now: float) -> float | None:
