@@ -140,6 +140,12 @@ def is_due(db: Database, candidate_id: int, now: float) -> bool:
     return row is not None and row[0] == State.PENDING and row[1] <= now
 
 
+def last_reason(db: Database, candidate_id: int) -> Reason | None:
+    """Return why the last try of a candidate failed; None if none did."""
+    (reason,) = db.one("SELECT reason FROM candidates WHERE id = ?", (candidate_id,))
+    return None if reason is None else Reason(reason)
+
+
 def count_pending(db: Database, choice: Choice) -> int:
     """Count the pending candidates of a choice."""
     sql = f"SELECT COUNT(DISTINCT {choice.id_column}) FROM {choice.tables}"  # noqa: S608 - fixed texts

@@ -1,13 +1,15 @@
 """Worker processes on this machine that may die without taking the run with them.
 
 Each worker has its own socket and a short queue of items. When one dies or hangs, the item
-it was at is reported lost, the others of its queue go to its successor. `Pool` is for event
-loops (`submit`, `fileno`s, `collect`); `LocalEngine.map` is the plain way to use it.
+it was at is reported lost, the others of its queue go to its successor; one that dies before
+it could load its function is an error of the installation, not of an item. `Pool` is for
+event loops (`submit`, `watch`, `collect`); `LocalEngine.map` is the plain way to use it.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import socket
 import subprocess
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from curate.engine.worker import Raised, command, environment, pack_frame, unpack_frames
+from curate.engine.worker import Raised, Ready, command, environment, pack_frame, unpack_frames
 from curate.errors import CurateError
 
 Item = TypeVar("Item")
@@ -28,6 +30,8 @@ QUEUE_DEPTH = 4
 """Items a worker holds: enough that it never waits for the parent, few enough to spread."""
 MEMORY_BYTES = 1 << 30
 ITEM_TIMEOUT_S = 120.0
+STOP_S = 5.0
+"""How long a worker may go on with its item after it was told to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +52,59 @@ class _Worker(Generic[Item]):
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment(),
+            process_group=0,  # Ctrl-C in a terminal is for the parent alone
         )
         theirs.close()
         self.items: deque[tuple[int, Item]] = deque()
         self.since = time.monotonic()
+        self.is_ready = False
         self.buffer = bytearray()
-        self.channel.sendall(start_frame)
+        self._write(start_frame)
 
     def send(self, ticket: int, item: Item) -> None:
         if not self.items:
             self.since = time.monotonic()
         self.items.append((ticket, item))
-        try:
-            self.channel.sendall(pack_frame(item))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it died: the end of its socket, seen at the next read, tells
+        self._write(pack_frame(item))
 
-    def receive(self) -> tuple[list[Any], bool]:
-        """Return the results that have come, and whether the worker is still there."""
+    def _write(self, frame: bytes) -> None:
+        view = memoryview(frame)
+        while view:
+            try:
+                view = view[self.channel.send(view, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                # It may itself be waiting for its answer to be read.
+                if select.select([self.channel], [self.channel], [])[0] and not self._read():
+                    return
+            except (BrokenPipeError, ConnectionResetError):
+                return  # it died: the end of its socket, seen at the next read, tells
+
+    def _read(self) -> bool:
+        """Buffer what has come; return whether the worker is still there."""
         try:
             data = self.channel.recv(1 << 20, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return [], True
+            return True
         except ConnectionResetError:
-            data = b""
+            return False
         self.buffer += data
-        return unpack_frames(self.buffer), bool(data)
+        return bool(data)
+
+    def receive(self) -> tuple[list[Any], bool]:
+        """Return the results that have come, and whether the worker is still there."""
+        alive = self._read()
+        values = unpack_frames(self.buffer)
+        if values and not self.is_ready:
+            assert isinstance(values[0], Ready)
+            self.is_ready = True
+            self.since = time.monotonic()
+            del values[0]
+        return values, alive
 
     def stop(self) -> None:
         self.channel.close()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -133,7 +159,11 @@ class Pool(Generic[Item, Result]):
         return self._tickets
 
     def collect(self) -> list[tuple[int, Result | Raised | Lost]]:
-        """Return what has been answered, or lost, since the last call. Never blocks."""
+        """Return what has been answered, or lost, since the last call. Never blocks.
+
+        Raises:
+            CurateError: a worker ended before it could load the function.
+        """
         results: list[tuple[int, Result | Raised | Lost]] = []
         for index, worker in enumerate(self._workers):
             values, alive = worker.receive()
@@ -151,6 +181,8 @@ class Pool(Generic[Item, Result]):
         """End all workers; what they hold is dropped."""
         for worker in self._workers:
             self._unwatch(worker.channel.fileno())
+            worker.channel.close()  # all of them first: they end side by side
+        for worker in self._workers:
             worker.stop()
         self._workers = []
 
@@ -165,6 +197,12 @@ class Pool(Generic[Item, Result]):
         if hung:
             dead.process.kill()
         dead.stop()
+        if not dead.is_ready:
+            self._workers.pop(index)
+            raise CurateError(
+                f"a worker process could not start: {_death(dead.process.returncode)}",
+                "run `curate doctor`; its own words are above",
+            )
         why = f"took over {self._item_timeout_s:g} s" if hung else _death(dead.process.returncode)
         lost = [(dead.items.popleft()[0], Lost(why))] if dead.items else []
         self._waiting.extendleft(reversed(dead.items))

@@ -1,11 +1,13 @@
 """The worker process: receives items over a socket, answers with results.
 
-Frames are a 4-byte little-endian length and a pickle. The first frame holds the function.
-The worker ends when the socket closes, that is, when its parent is gone.
+Frames are a 4-byte little-endian length and a pickle. The first frame holds the function,
+the first answer says that it could be loaded (`Ready`). The worker ends when the socket
+closes, that is, when its parent is gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -27,6 +29,13 @@ class Raised:
     """The exception's class name."""
     message: str
     """Its text."""
+    is_os_error: bool = False
+    """The operating system refused: no space, no permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has loaded its function: from now on a death is an item's doing."""
 
 
 def pack_frame(value: object) -> bytes:
@@ -54,7 +63,15 @@ def main(fd: int, memory_bytes: int) -> None:
     """Serve items from the socket `fd` until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory(memory_bytes)
-    channel = socket.socket(fileno=fd)
+    # A parent that is gone, or is closing, breaks the socket in either direction.
+    with (
+        socket.socket(fileno=fd) as channel,
+        contextlib.suppress(BrokenPipeError, ConnectionResetError),
+    ):
+        _serve(channel)
+
+
+def _serve(channel: socket.socket) -> None:
     buffer = bytearray()
     function: Callable[[Any], Any] | None = None
     while data := channel.recv(1 << 20):
@@ -62,15 +79,17 @@ def main(fd: int, memory_bytes: int) -> None:
         for value in unpack_frames(buffer):
             if function is None:
                 function = value
-                continue
-            channel.sendall(pack_frame(_call(function, value)))
+                answer: object = Ready()
+            else:
+                answer = _call(function, value)
+            channel.sendall(pack_frame(answer))
 
 
 def _call(function: Callable[[Any], Any], item: object) -> object:
     try:
         return function(item)
     except Exception as error:  # noqa: BLE001 - the outer door of this process
-        return Raised(type(error).__name__, str(error))
+        return Raised(type(error).__name__, str(error), isinstance(error, OSError))
 
 
 def _limit_memory(n_bytes: int) -> None:

@@ -6,7 +6,8 @@ circuit breaker sets, and a limit that halves at a 429 and grows back by one for
 
 The breaker opens after `BREAKER_FAILURES` failures of the host in a row (not of single
 URLs: a 404 or a slow body says nothing about the host); each time it opens without a
-success in between it stays open twice as long, and then lets one request through.
+success in between it stays open twice as long, and then lets one request through. What was
+already under way when it opened does not open it again.
 """
 
 from __future__ import annotations
@@ -85,8 +86,10 @@ class Gate:
         host = self._host(name)
         host.active -= 1
         if reason in HOST_FAILURES or (reason in STALLS and not answered):
+            if now < host.paused_until:
+                return
             host.failures += 1
-            if host.failures >= BREAKER_FAILURES or (host.opened and host.limit == 1):
+            if host.failures >= BREAKER_FAILURES or (host.opened and not host.active):
                 self._open(host, now)
         elif reason is None:
             self._succeed(host)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pycurl
 
-from curate.records import Reason, Refused
+from curate.records import TRANSIENT, Reason, Refused
 
 _STATUS = {
     **dict.fromkeys((408, 425, 500, 502, 503, 504, 522, 524), Reason.UNAVAILABLE),
@@ -46,23 +46,31 @@ class RetryPolicy:
     backoff_s: float = 1.0
     backoff_cap_s: float = 60.0
     retry_after_cap_s: float = 3600.0
-    corrupt_tries: int = 2
 
     def wait_s(
-        self, reason: Reason, tries: int, retry_after_s: float, rng: random.Random
+        self,
+        reason: Reason,
+        tries: int,
+        retry_after_s: float,
+        rng: random.Random,
+        *,
+        before: Reason | None = None,
     ) -> float | None:
         """Return how long to wait before the next try, or None to give up.
+
+        Transient failures are tried again; damage once more, however it was reached.
 
         Args:
             reason: why the last try failed.
             tries: how many tries there have been, the last one included.
             retry_after_s: what the server asked for, 0 if nothing.
             rng: source of the jitter.
+            before: why the try before failed, if there was one.
         """
-        allowed = self.corrupt_tries if reason is Reason.CORRUPT else self.tries
-        if tries >= allowed:
+        seen_twice = reason is Reason.CORRUPT and before is Reason.CORRUPT
+        if tries >= self.tries or seen_twice or reason not in (*TRANSIENT, Reason.CORRUPT):
             return None
-        bound_s = min(self.backoff_cap_s, self.backoff_s * 2.0 ** (tries - 1))
+        bound_s = min(self.backoff_cap_s, self.backoff_s * 2.0 ** min(tries - 1, 64))
         jitter_s = rng.uniform(0.0, bound_s)
         return max(jitter_s, min(retry_after_s, self.retry_after_cap_s))
 

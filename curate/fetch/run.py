@@ -1,29 +1,27 @@
 """The fetch loop: one thread that keeps downloads, decoders and the catalog busy.
 
-Candidates flow from the catalog through a bounded look-ahead (so that a slow host does not
-hold up the others) to the transport, from there to the worker pool, and their outcomes back
-into the catalog in groups. All state that matters is in the catalog; the loop may be
-killed anywhere and started again.
-
-The catalog is swept from its first pending row to its last; retries that came due meanwhile
-make the next sweep. So a retry never delays what was not tried yet.
+Candidates flow from the catalog through a bounded look-ahead (`curate.fetch.feed`) to the
+transport, from there to the worker pool, and their outcomes back into the catalog in groups.
+All state that matters is in the catalog; the loop may be killed anywhere and started again,
+and then asks again at most for what was under way or not yet recorded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from curate.catalog import candidates, hosts
-from curate.catalog.candidates import Choice, Outcome, Pending
+from curate.catalog.candidates import Choice, Outcome
 from curate.catalog.counts import class_counts, image_classes
 from curate.catalog.database import Database
 from curate.config import FetchSettings
@@ -31,6 +29,7 @@ from curate.engine.local import Lost, Pool
 from curate.engine.worker import Raised
 from curate.errors import CurateError, StoreError
 from curate.fetch.check import Job, check
+from curate.fetch.feed import Feed, Item
 from curate.fetch.guard import Guard
 from curate.fetch.hosts import Gate
 from curate.fetch.policy import RetryPolicy
@@ -38,13 +37,9 @@ from curate.fetch.quota import Quota
 from curate.fetch.transport import Request, Response, Transport, TransportLimits
 from curate.fetch.verify import Limits
 from curate.progress import Progress, silent
-from curate.records import TRANSIENT, Reason, Refused, Verified
+from curate.records import Reason, Refused, Verified
 from curate.store import Store
 
-LOCAL_SOURCES = frozenset({"folder"})
-"""Sources whose candidates are files of the user, copied and not downloaded."""
-LOOKAHEAD = 4000
-"""Candidates held in memory before they start."""
 STAGED_LIMIT = 256
 """Downloaded files that may wait for a decoder."""
 COMMIT_ROWS = 256
@@ -63,16 +58,6 @@ class FetchEnd:
     """When the next wanted retry is due (Unix seconds); None if nothing is left to do."""
     unmet: int
     """Classes that have not reached their quota."""
-
-
-@dataclass(slots=True)
-class _Item:
-    """A candidate under way."""
-
-    pending: Pending
-    class_id: int | None
-    host: str
-    http_status: int = 0
 
 
 @dataclass(slots=True)
@@ -152,11 +137,15 @@ class _Loop:
         self._policy = RetryPolicy(settings.tries, settings.backoff_s, settings.backoff_cap_s)
         self._gate = Gate(settings.per_host, settings.rate_per_host, hosts.paused(db, clock()))
         self._quota = quota
+        self._feed = Feed(db, quota, self._gate)
         self._staging = store.prepare()
+        # Workers of a killed run may live a moment longer, with files of the same folder.
+        self._token = secrets.token_hex(4)
         self._transport = Transport(
             _transport_limits(settings),
             Guard(settings.allow_hosts),
             self._staging,
+            token=self._token,
             user_agent=user_agent,
             ca_file=settings.ca_file or None,
             resolve=resolve,
@@ -173,15 +162,7 @@ class _Loop:
             watch=lambda fd: self._transport.watch(fd, self._on_pool),
             unwatch=self._transport.unwatch,
         )
-        self._feed: Iterator[tuple[Pending, int | None] | None] = iter(())
-        self._feed_done = True
-        self._swept_at = 0.0
-        self._wake_at: float | None = 0.0
-        self._skipped_paused = False
-        self._waiting: dict[str, deque[_Item]] = {}
-        self._n_waiting = 0
-        self._items: dict[int, _Item] = {}
-        self._tickets: dict[int, _Item] = {}
+        self._jobs: dict[int, tuple[Item, Job]] = {}
         self._outcomes: list[Outcome] = []
         self._committed_at = clock()
         self._collected_at = clock()
@@ -194,14 +175,17 @@ class _Loop:
 
     def run(self, *, wait: bool) -> None:
         """Go on until nothing that is wanted can be done (or waited for) any more."""
+        wait_s = self._settings.max_wait_s if wait else 0.0
         while not self._stopping:
             now = self._clock()
-            self._fill(now)
-            if not self._n_waiting:
+            more = self._feed.fill(now)
+            for item in self._feed.startable(now, self._has_room):
+                self._start(item)
+            if not self._feed.n_waiting:
                 self._commit(now)
-                if not self._next_sweep(now, wait=wait):
+                if not self._feed.goes_on(now, wait_s):
                     return
-            for response in self._transport.poll(self._poll_s(now)):
+            for response in self._transport.poll(0.0 if more else self._poll_s(now)):
                 self._downloaded(response)
             self._collect()
             if len(self._outcomes) >= COMMIT_ROWS or now - self._committed_at >= COMMIT_S:
@@ -212,89 +196,45 @@ class _Loop:
 
     def end(self) -> FetchEnd:
         """Return how the run ended."""
-        return FetchEnd(self._totals.tried, self._due(0.0), len(self._quota.open_classes()))
+        due = self._feed.due(self._clock())
+        return FetchEnd(self._totals.tried, due, len(self._quota.open_classes()))
 
     def close(self) -> None:
         """Record what is finished, drop what is under way, end the workers."""
         try:
             self._commit(self._clock())
         except CurateError:
-            if not self._stopping:
-                self._outcomes = []  # the error that ended the run is already on its way
-        self._pool.close()
-        self._transport.close()
+            pass  # the error that ended the run is already on its way
+        finally:
+            self._pool.close()
+            self._transport.close()
 
-    # Taking candidates
-
-    def _fill(self, now: float) -> None:
-        while self._n_waiting < LOOKAHEAD:
-            try:
-                taken = next(self._feed)
-            except StopIteration:
-                self._feed_done = True
-                break
-            if taken is None:
-                break
-            self._enqueue(*taken, now)
-        for host in list(self._waiting):
-            self._start_host(host, now)
-
-    def _enqueue(self, pending: Pending, class_id: int | None, now: float) -> None:
-        if pending.id in self._items or self._is_stale(pending, now):
-            self._quota.release(class_id)
-            return
-        host = "" if pending.source in LOCAL_SOURCES else host_of(pending.url)
-        if self._gate.paused_until(host) > now:
-            # Left in the catalog: another sweep takes it when the pause is over.
-            self._quota.release(class_id)
-            self._skipped_paused = True
-            return
-        item = _Item(pending, class_id, host)
-        self._items[pending.id] = item
-        self._waiting.setdefault(host, deque()).append(item)
-        self._n_waiting += 1
-
-    def _is_stale(self, pending: Pending, now: float) -> bool:
-        """A candidate of two classes comes twice: was it done since its page was read?"""
-        return self._quota.applies and not candidates.is_due(self._db, pending.id, now)
-
-    def _start_host(self, host: str, now: float) -> None:
-        queue = self._waiting[host]
-        if self._gate.paused_until(host) > now:
-            self._put_back(host)
-            return
-        while queue and self._has_room() and (not host or self._gate.may_start(host, now)):
-            item = queue.popleft()
-            self._n_waiting -= 1
-            self._totals.tried += 1
-            if host:
-                self._gate.started(host, now)
-                self._transport.start(Request(item.pending.id, item.pending.url))
-            else:
-                self._submit(item, self._local_job(item))
-        if not queue:
-            del self._waiting[host]
-
-    def _put_back(self, host: str) -> None:
-        for item in self._waiting.pop(host):
-            self._forget(item)
-            self._n_waiting -= 1
-        self._skipped_paused = True
+    # Starting
 
     def _has_room(self) -> bool:
         return (
             self._transport.active < self._settings.connections and self._pool.load < STAGED_LIMIT
         )
 
-    def _local_job(self, item: _Item) -> Job:
-        staged = self._staging / f"local-{item.pending.id}.part"
+    def _start(self, item: Item) -> None:
+        self._totals.tried += 1
+        if item.host:
+            self._transport.start(Request(item.pending.id, item.pending.url))
+        else:
+            self._submit(item, self._local_job(item))
+
+    def _local_job(self, item: Item) -> Job:
+        staged = self._staging / f"{self._token}-local-{item.pending.id}.part"
         original = unquote(urlsplit(item.pending.url).path)
         return Job(str(staged), original, self._link)
+
+    def _submit(self, item: Item, job: Job) -> None:
+        self._jobs[self._pool.submit(job)] = (item, job)
 
     # What comes back
 
     def _downloaded(self, response: Response) -> None:
-        item = self._items[response.key]
+        item = self._feed.held(response.key)
         item.http_status = response.status
         reason = response.refused.reason if response.refused else None
         now = self._clock()
@@ -305,9 +245,6 @@ class _Loop:
         assert response.refused is not None
         self._refuse(item, response.refused, response.retry_after_s)
 
-    def _submit(self, item: _Item, job: Job) -> None:
-        self._tickets[self._pool.submit(job)] = item
-
     def _on_pool(self) -> None:
         self._pool_ready = True
 
@@ -317,54 +254,55 @@ class _Loop:
             return
         self._pool_ready = False
         self._collected_at = self._clock()
+        failed: Raised | None = None
         for ticket, result in self._pool.collect():
-            item = self._tickets.pop(ticket)
+            item, job = self._jobs.pop(ticket)
             if isinstance(result, Raised):
-                raise StoreError(f"cannot store an image: {result.message}", "see the disk's space")
-            if isinstance(result, Lost):
+                failed = result  # only after what the others finished is taken in
+            elif isinstance(result, Lost):
+                Path(job.staged).unlink(missing_ok=True)
                 self._refuse(item, Refused(Reason.DECODER_CRASH, f"the decoder {result.why}"), 0.0)
             elif isinstance(result, Refused):
                 self._refuse(item, result, 0.0)
             else:
                 self._totals.stored += 1
-                outcome = Outcome(item.pending.id, result, http_status=item.http_status)
-                self._finish(item, outcome)
+                self._finish(Outcome(item.pending.id, result, http_status=item.http_status))
+        if failed is not None:
+            raise _worker_error(failed)
 
-    def _refuse(self, item: _Item, refused: Refused, retry_after_s: float) -> None:
+    def _refuse(self, item: Item, refused: Refused, retry_after_s: float) -> None:
         now = self._clock()
-        due_at = None
-        if _may_retry(refused.reason, item):
-            tries = item.pending.tries + 1
-            wait_s = self._policy.wait_s(refused.reason, tries, retry_after_s, self._rng)
-            due_at = None if wait_s is None else now + wait_s
+        wait_s = self._wait_s(item, refused.reason, retry_after_s)
+        due_at = None if wait_s is None else now + wait_s
         if refused.reason is Reason.RATE_LIMITED:
             self._pause_host(item, due_at or now + retry_after_s, now)
         if due_at is None:
             self._totals.failed += 1
         else:
             self._totals.retried += 1
-        outcome = Outcome(
-            item.pending.id, None, refused.reason, refused.detail, item.http_status, due_at
+            self._feed.retry_at(due_at)
+        self._finish(
+            Outcome(item.pending.id, None, refused.reason, refused.detail, item.http_status, due_at)
         )
-        self._finish(item, outcome)
 
-    def _pause_host(self, item: _Item, until: float, now: float) -> None:
+    def _wait_s(self, item: Item, reason: Reason, retry_after_s: float) -> float | None:
+        if not item.host:
+            return None  # a file of the user says the same every time
+        tries, before = item.pending.tries, None
+        if tries and reason is Reason.CORRUPT:
+            before = candidates.last_reason(self._db, item.pending.id)
+        return self._policy.wait_s(reason, tries + 1, retry_after_s, self._rng, before=before)
+
+    def _pause_host(self, item: Item, until: float, now: float) -> None:
         until = min(max(until, now + WAIT_PAUSED_S), now + self._policy.retry_after_cap_s)
         self._gate.pause(item.host, until)
         hosts.pause(self._db, item.host, until, "it answered 429")
 
-    def _finish(self, item: _Item, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
-        if outcome.due_at is not None:
-            self._wake_at = min(self._wake_at or outcome.due_at, outcome.due_at)
         if self._quota.applies:
             # A quota counts images, and only the catalog knows which ones are new.
             self._commit_counted(outcome.verified)
-        self._forget(item)
-
-    def _forget(self, item: _Item) -> None:
-        del self._items[item.pending.id]
-        self._quota.release(item.class_id)
 
     def _commit_counted(self, image: Verified | None) -> None:
         if image is None:
@@ -376,48 +314,19 @@ class _Loop:
 
     def _commit(self, now: float) -> None:
         self._committed_at = now
-        if self._outcomes:
-            outcomes, self._outcomes = self._outcomes, []
-            candidates.record(self._db, outcomes, now)
-
-    # Sweeps
-
-    def _next_sweep(self, now: float, *, wait: bool) -> bool:
-        """Begin another sweep if something is due; return whether to go on at all."""
-        if not self._feed_done:
-            return True
-        if self._wake_at is not None and self._wake_at <= now:
-            self._begin_sweep(now)
-            return True
-        if self._items:
-            return True
-        self._wake_at = self._due(self._swept_at)
-        if self._wake_at is None:
-            return False
-        return self._wake_at <= now or (wait and self._wake_at - now <= self._settings.max_wait_s)
-
-    def _begin_sweep(self, now: float) -> None:
-        self._commit(now)
-        self._swept_at = now
-        self._skipped_paused = False
-        self._wake_at = None
-        self._feed = self._quota.take(self._db, now)
-        self._feed_done = False
-
-    def _due(self, now: float) -> float | None:
-        """Return when the next candidate that is wanted can be tried."""
-        times = [candidates.next_due(self._db, now, each) for each in self._quota.choices()]
-        if self._skipped_paused:
-            times.append(self._gate.next_open(now))
-        known = [each for each in times if each is not None]
-        return min(known, default=None)
+        if not self._outcomes:
+            return
+        candidates.record(self._db, self._outcomes, now)
+        for each in self._outcomes:
+            self._feed.forget(each.candidate_id)
+        self._outcomes = []
 
     def _poll_s(self, now: float) -> float:
         poll_s = POLL_S
         if self._settings.rate_per_host:
             poll_s = min(poll_s, 1.0 / self._settings.rate_per_host)
-        if self._wake_at is not None and not self._n_waiting:
-            poll_s = min(poll_s, max(0.0, self._wake_at - now))
+        if self._feed.wake_at is not None and not self._feed.n_waiting:
+            poll_s = min(poll_s, max(0.0, self._feed.wake_at - now))
         return poll_s
 
     def _tell(self) -> None:
@@ -434,21 +343,12 @@ class _Loop:
         )
 
 
-def host_of(url: str) -> str:
-    """Return the host name and port of a URL, lower case; `?` where it has none."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.hostname}{port}" if parts.hostname else "?"
-    except ValueError:
-        return "?"
-
-
-def _may_retry(reason: Reason, item: _Item) -> bool:
-    """Transient failures are tried again; damage once more, if it was downloaded."""
-    if reason in TRANSIENT:
-        return True
-    return reason is Reason.CORRUPT and bool(item.host)
+def _worker_error(raised: Raised) -> Exception:
+    if raised.is_os_error:
+        return StoreError(
+            f"cannot store an image: {raised.message}", "free some space and run it again"
+        )
+    return RuntimeError(f"in a worker: {raised.kind}: {raised.message}")
 
 
 def _transport_limits(settings: FetchSettings) -> TransportLimits:

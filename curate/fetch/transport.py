@@ -29,6 +29,7 @@ from curate.fetch.policy import refuse_curl_error, refuse_status
 from curate.records import Reason, Refused
 
 SPILL_BYTES = 256 * 1024
+SILENCE_LOOK_S = 0.5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
 """Left as it is when a path or a query is escaped: what is escaped already stays so."""
@@ -80,6 +81,7 @@ class Transport:
         limits: bounds on every download.
         guard: judges URLs and addresses.
         folder: where `.part` files go; must exist, on the store's file system.
+        token: begins the name of every file, to tell one run's files from another's.
         user_agent: sent with every request.
         ca_file: certificates to trust instead of the system's.
         resolve: `HOST:PORT:ADDRESS` entries that take the place of DNS.
@@ -94,6 +96,7 @@ class Transport:
         guard: Guard,
         folder: Path,
         *,
+        token: str = "",
         user_agent: str,
         ca_file: str | None = None,
         resolve: Sequence[str] = (),
@@ -108,11 +111,13 @@ class Transport:
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, limits.connections)
         self._timer_at: float | None = None
+        self._token = token
         self._options = (user_agent, ca_file, list(resolve))
         self._idle: list[_Slot] = []
         self._busy: dict[Any, _Slot] = {}
         self._refused: list[Response] = []
         self._n_slots = 0
+        self._look_at = 0.0
 
     @property
     def active(self) -> int:
@@ -161,6 +166,7 @@ class Transport:
             self._timer_at = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         done.extend(self._collect())
+        done.extend(self._end_silent(time.monotonic()))
         if self.error is not None:
             raise StoreError(f"cannot write a download into {self.folder}: {self.error.strerror}")
         return done
@@ -195,9 +201,22 @@ class Transport:
                 self._idle.append(slot)
         return done
 
+    def _end_silent(self, now: float) -> list[Response]:
+        """End what has had no answer at all: libcurl measures speed from the first byte on."""
+        if now < self._look_at:
+            return []
+        self._look_at = now + SILENCE_LOOK_S
+        done = []
+        for curl, slot in list(self._busy.items()):
+            if slot.is_silent(now):
+                self._multi.remove_handle(curl)
+                done.append(self._busy.pop(curl).refuse_silence())
+                self._idle.append(slot)
+        return done
+
     def _new_slot(self) -> _Slot:
         self._n_slots += 1
-        return _Slot(self, self.folder / f"{self._n_slots}", *self._options)
+        return _Slot(self, self.folder / f"{self._token}-{self._n_slots}", *self._options)
 
     def _on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
         # A descriptor may have been closed and opened again since: forget it first.
@@ -263,7 +282,8 @@ class _Slot:
         self._received = 0
         self._last_header = b""
         self._file: BinaryIO | None = None
-        left_ms = int((self._deadline_at - time.monotonic()) * 1000)
+        self._hop_at = time.monotonic()
+        left_ms = int((self._deadline_at - self._hop_at) * 1000)
         self.curl.setopt(pycurl.URL, plain_url(url))
         self.curl.setopt(pycurl.TIMEOUT_MS, max(1, left_ms))
 
@@ -293,6 +313,19 @@ class _Slot:
             return self._refuse(Refused(Reason.RESET, "the body could not be written"), status)
         self._close_file()
         return Response(self._key, self._path, None, status, 0.0)
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the request was sent and nothing has come for the idle timeout."""
+        idle_s = self._transport.limits.idle_timeout_s
+        if self._last_header or now - self._hop_at < idle_s:
+            return False
+        sent_after_s: float = self.curl.getinfo(pycurl.PRETRANSFER_TIME)
+        return sent_after_s > 0 and now - self._hop_at - sent_after_s >= idle_s
+
+    def refuse_silence(self) -> Response:
+        """Give up on a host that does not answer."""
+        limit_s = self._transport.limits.idle_timeout_s
+        return self._refuse(Refused(Reason.TOO_SLOW, f"no answer for {limit_s:g} s"), 0)
 
     def _nothing(self) -> Refused:
         # libcurl calls headers that were cut off a success.
