@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,6 +72,8 @@ def _checks(project: Project) -> Iterator[Check]:
 
 
 def _libraries() -> Iterator[Check]:
+    import importlib.metadata
+
     for name in LIBRARIES:
         try:
             yield Check(name, "ok", importlib.metadata.version(name))
@@ -82,6 +82,8 @@ def _libraries() -> Iterator[Check]:
 
 
 def _sqlite() -> Check:
+    import sqlite3
+
     good = sqlite3.sqlite_version_info >= SQLITE_MIN
     detail = sqlite3.sqlite_version + ("" if good else ": 3.38 or newer is needed")
     return Check("sqlite", "ok" if good else "fail", detail)

@@ -58,7 +58,7 @@ def compare(db: Database, server: SampleServer) -> Truth:
         "SELECT source, source_id, url, state, COALESCE(reason, '') FROM candidates "
         "WHERE state != 'pending'"
     ):
-        photo_id = source_id if source == "unsplash" else _gbif_id(server, records, url)
+        photo_id = source_id if source == "unsplash" else _gbif_id(records, url)
         photo = server.photo(photo_id)
         if photo is None:
             found["unknown"] += 1
@@ -75,7 +75,7 @@ def compare(db: Database, server: SampleServer) -> Truth:
     return Truth(tuple(rows), near)
 
 
-def _gbif_id(server: SampleServer, records: RecordWriter, url: str) -> str:
+def _gbif_id(records: RecordWriter, url: str) -> str:
     """Return the id of the photo behind a URL of a medium, or of GBIF's cache of it."""
     parts = urlsplit(url).path.split("/")
     if "occurrence" not in parts:

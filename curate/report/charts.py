@@ -12,6 +12,8 @@ ROW = 30
 BAR = 18
 LABEL = 210
 NUMBER = 70
+HALF_LABEL = 140
+"""Room for names where two charts stand side by side."""
 
 
 def class_bars(classes: Sequence[ClassRow]) -> str:
@@ -34,14 +36,14 @@ def count_bars(counts: Mapping[str, int], title: str) -> str:
     """Draw one bar for each name, the largest first, with its share of all."""
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     total = sum(counts.values()) or 1
-    room = WIDTH / 2 - LABEL - 2 * NUMBER
+    room = WIDTH / 2 - HALF_LABEL - 1.4 * NUMBER
     parts = []
     for place, (name, n) in enumerate(rows):
         top = place * ROW
-        parts.append(_label(name, top))
-        parts.append(_bar(LABEL, top, room, "track", ""))
-        parts.append(_bar(LABEL, top, n / total * room, "plain", f"{name}: {n:,}"))
-        parts.append(_number(LABEL + room, top, f"{n:,} ({n / total:.0%})"))
+        parts.append(_label(name, top, HALF_LABEL))
+        parts.append(_bar(HALF_LABEL, top, room, "track", ""))
+        parts.append(_bar(HALF_LABEL, top, n / total * room, "plain", f"{name}: {n:,}"))
+        parts.append(_number(HALF_LABEL + room, top, f"{n:,} ({n / total:.0%})"))
     return _svg(len(rows), title, parts, WIDTH // 2)
 
 
@@ -53,10 +55,11 @@ def _svg(n_rows: int, title: str, parts: Sequence[str], width: int = WIDTH) -> s
     )
 
 
-def _label(text: str, top: int) -> str:
-    shown = text if len(text) <= 26 else text[:25] + "…"
+def _label(text: str, top: int, room: int = LABEL) -> str:
+    most = room // 8
+    shown = text if len(text) <= most else text[: most - 1] + "…"
     return (
-        f'<text x="{LABEL - 12}" y="{top + ROW / 2 + 4}" text-anchor="end">'
+        f'<text x="{room - 12}" y="{top + ROW / 2 + 4}" text-anchor="end">'
         f"{escape(shown)}<title>{escape(text)}</title></text>"
     )
 

@@ -125,7 +125,7 @@ def _missing_row(db: Database, state: str, reason: str, n: int, first_id: int) -
         (first_id,),
     )
     if state == "duplicate":
-        detail = f"equals {twin}" if twin else detail
+        detail = f"equals {twin.partition('?')[0]}" if twin else detail
         return MissingRow(state, "The same bytes as an earlier one.", n, url, detail)
     meaning = meanings()[Reason(reason)]
     if state == "pending":

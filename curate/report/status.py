@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from curate.catalog.counts import ClassCount, Counts
+if TYPE_CHECKING:
+    # The command line imports this before it knows whether a catalog will be opened.
+    from curate.catalog.counts import ClassCount, Counts
 
 
 def status_json(

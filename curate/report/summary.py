@@ -89,7 +89,7 @@ def _classes(facts: ReportFacts) -> str:
         "Classes and splits",
         f"Manifest {escape(facts.manifest)}: {total:,} images, {escape(shares)}. "
         "An image that belongs to several classes counts in each.",
-        f"<div class='legend'>{legend}</div>{class_bars(facts.classes)}",
+        f"<div class='legend'>{legend}</div><div class='wide'>{class_bars(facts.classes)}</div>",
     )
 
 
@@ -109,12 +109,19 @@ def _missing_row(row: MissingRow) -> str:
     detail = f"<br><span class='soft'>{escape(row.detail)}</span>" if row.detail else ""
     return (
         f"<tr><td class='reason'>{escape(row.reason)}</td><td class='n'>{row.n:,}</td>"
-        f"<td>{escape(row.meaning)}</td><td><code>{escape(row.example)}</code>{detail}</td></tr>"
+        f"<td class='meaning'>{escape(row.meaning)}</td>"
+        f"<td><code title='{escape(row.example)}'>{escape(_short(row.example))}</code>"
+        f"{detail}</td></tr>"
     )
 
 
+def _short(url: str) -> str:
+    """Return a URL without its parameters; the whole one stands in the tooltip."""
+    return url.partition("?")[0]
+
+
 def _counts(title: str, counts: Mapping[str, int]) -> str:
-    return _section(title, "", count_bars(counts, title))
+    return _section(title, "", f"<div class='wide'>{count_bars(counts, title)}</div>")
 
 
 def _sheets(facts: ReportFacts) -> str:
@@ -124,7 +131,9 @@ def _sheets(facts: ReportFacts) -> str:
         f"<h3>{escape(name)}</h3><div class='sheet'>{_thumbs(thumbs)}</div>"
         for name, thumbs in facts.sheets.items()
     )
-    return _section("Contact sheet", "A few images of each class, as the manifest has them.", sheets)
+    return _section(
+        "Contact sheet", "A few images of each class, as the manifest has them.", sheets
+    )
 
 
 def _thumbs(thumbs: Iterable[Thumb]) -> str:
