@@ -56,6 +56,7 @@ def _document(result: DemoResult) -> dict[str, Any]:
     fetched = result.fetched
     return {
         **status_json(fetched.counts, list(fetched.classes), dict(fetched.skipped)),
+        "downloads": result.downloads,
         "project": str(result.folder),
         "report": str(result.report),
         "balance": result.packed.to_json(),
@@ -93,10 +94,11 @@ def _draw_missing(console: Console, result: DemoResult) -> None:
     from rich.text import Text
 
     counts = result.fetched.counts
-    ended = counts.total - counts.pending
+    tried = counts.total - counts.pending + counts.retrying
     console.print(
-        f"{counts.total:,} candidates were offered, {ended:,} of them looked at: "
-        f"{counts.kept:,} valid, distinct images. Why the others are missing:"
+        f"{counts.total:,} candidates were offered. {result.downloads:,} downloads of {tried:,} of "
+        f"them gave {counts.kept:,} valid, distinct images; what failed in passing (503, 429, "
+        "resets) was tried again. Why the others are missing:"
     )
     table = Table("reason", "n", "what it means", "for example", box=None, padding=(0, 2, 0, 0))
     table.columns[1].justify = "right"
@@ -106,7 +108,8 @@ def _draw_missing(console: Console, result: DemoResult) -> None:
     console.print(table)
     unmet = [each.name for each in result.fetched.classes if each.images < (each.quota or 0)]
     met = f"too few for {', '.join(unmet)}" if unmet else "every class has what was asked for"
-    console.print(f"{counts.pending:,} more candidates stay in reserve; {met}.\n", markup=False)
+    left = counts.pending - counts.retrying
+    console.print(f"{left:,} more candidates stay in reserve; {met}.\n", markup=False)
 
 
 def _draw_dataset(console: Console, result: DemoResult) -> None:

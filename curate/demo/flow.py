@@ -65,6 +65,8 @@ class DemoResult:
     """The report page."""
     fetched: FetchResult
     """Where everything stands."""
+    downloads: int
+    """Requests for pictures, retries included."""
     verified: VerifyResult
     """What checking every image and manifest found."""
     packed: PackResult
@@ -129,7 +131,7 @@ def _road(
     began: float,
 ) -> DemoResult:
     tell(_fetch_step(QUERIES, per_class))
-    project.fetch(FetchRequest(queries=QUERIES, per_class=per_class))
+    first = project.fetch(FetchRequest(queries=QUERIES, per_class=per_class))
     tell(_fetch_step(SPECIES, per_species, "gbif"))
     fetched = project.fetch(FetchRequest("gbif", SPECIES, per_class=per_species))
     tell(Step("curate balance", "Take what is there, split it without leaks, write a manifest."))
@@ -141,6 +143,7 @@ def _road(
         folder=project.folder,
         report=report,
         fetched=fetched,
+        downloads=first.tried + fetched.tried,
         verified=verified,
         packed=packed,
         missing=missing_rows(project.db),
