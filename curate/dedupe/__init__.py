@@ -1,0 +1,1 @@
+"""What is the same photo: hashes in, groups out. Nothing is ever deleted here."""
