@@ -43,7 +43,7 @@ reference: $(VENV)/.installed ## write the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
 
 docs: $(VENV)/.installed-docs ## build the site; any broken link fails
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 # img2dataset wants versions of its own, so the benchmarks live apart.
 bench: .venv-bench/.installed ## measure against others (minutes), rewrite docs/benchmarks.md

@@ -100,11 +100,11 @@ def _draw_missing(console: Console, result: DemoResult) -> None:
         f"them gave {counts.kept:,} valid, distinct images; what failed in passing (503, 429, "
         "resets) was tried again. Why the others are missing:"
     )
-    table = Table("reason", "n", "what it means", "for example", box=None, padding=(0, 2, 0, 0))
+    table = Table("reason", "n", "for example", box=None, padding=(0, 2, 0, 0))
     table.columns[1].justify = "right"
     for row in result.missing:
-        example = row.detail if row.detail and row.reason != "duplicate" else _short(row.example)
-        table.add_row(Text(row.reason, "yellow"), f"{row.n:,}", Text(row.meaning), Text(example))
+        example = f"{_path(row.example)}: {row.detail}"
+        table.add_row(Text(row.reason, "yellow"), f"{row.n:,}", Text(example))
     console.print(table)
     unmet = [each.name for each in result.fetched.classes if each.images < (each.quota or 0)]
     met = f"too few for {', '.join(unmet)}" if unmet else "every class has what was asked for"
@@ -148,6 +148,7 @@ def _draw_truth(console: Console, result: DemoResult) -> None:
         )
 
 
-def _short(url: str) -> str:
-    path = url.partition("?")[0]
-    return path if len(path) <= 60 else "…" + path[-59:]
+def _path(url: str) -> str:
+    """Return what tells one URL of the sample source from another."""
+    path = url.partition("?")[0].partition("://")[2].partition("/")[2]
+    return path if len(path) <= 30 else "…" + path[-29:]

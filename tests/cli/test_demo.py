@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -57,8 +56,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(result: DemoResult) -> Iterator[Page]:
-    yield Page(result.report.read_text(encoding="utf-8"))
+def page(result: DemoResult) -> Page:
+    return Page(result.report.read_text(encoding="utf-8"))
 
 
 def test_the_sample_source_agrees_with_every_number(result: DemoResult) -> None:
