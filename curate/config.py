@@ -9,6 +9,7 @@ never live in curate.toml: keys come from the environment only.
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -17,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
-from curate.errors import ConfigError
+from curate.errors import ConfigError, UsageError
 
 CONFIG_NAME = "curate.toml"
 
 
-def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"text": text})
+def _setting(default: Any, text: str, *, least: float = 0, flag: str | None = None) -> Any:
+    return field(default=default, metadata={"text": text, "least": least, "flag": flag})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,28 @@ class FetchSettings:
     """Downloads and their verification."""
 
     side_px: int = _setting(
-        1024, "smallest variant whose shorter side is at least this; 0: original"
+        1024, "smallest variant whose shorter side is at least this; 0: original", flag="--side"
     )
-    connections: int = _setting(64, "downloads at a time, over all hosts")
-    per_host: int = _setting(16, "downloads at a time from one host")
+    connections: int = _setting(64, "downloads at a time, over all hosts", least=1)
+    per_host: int = _setting(16, "downloads at a time from one host", least=1)
     rate_per_host: float = _setting(0.0, "requests a second to one host; 0: no limit")
     workers: int = _setting(0, "decoding processes; 0: one for each core")
-    connect_timeout_s: float = _setting(10.0, "longest wait for a connection")
-    idle_timeout_s: float = _setting(20.0, "longest time below the minimum speed")
+    connect_timeout_s: float = _setting(10.0, "longest wait for a connection", least=0.001)
+    idle_timeout_s: float = _setting(20.0, "longest time below the minimum speed", least=1)
     min_speed_bytes_s: int = _setting(1024, "slower than this counts as idle")
-    deadline_s: float = _setting(120.0, "longest time for one URL, redirects included")
-    max_bytes: int = _setting(64 * 1024 * 1024, "largest body")
-    max_pixels: int = _setting(50_000_000, "largest image, judged from its header")
+    deadline_s: float = _setting(120.0, "longest time for one URL, redirects included", least=0.001)
+    max_bytes: int = _setting(64 * 1024 * 1024, "largest body, and largest file, in bytes", least=1)
+    max_pixels: int = _setting(50_000_000, "largest image, judged from its header", least=1)
     redirects: int = _setting(5, "redirects followed for one URL")
-    tries: int = _setting(5, "tries for a candidate whose failures are transient")
+    tries: int = _setting(5, "tries for a candidate whose failures are transient", least=1)
     backoff_s: float = _setting(1.0, "bound of the first wait between two tries; doubles each time")
     backoff_cap_s: float = _setting(60.0, "largest bound of such a wait")
     max_wait_s: float = _setting(
-        120.0, "longest wait for retries that are due later, before stopping"
+        120.0, "longest wait for retries that are due later, before stopping", flag="--max-wait"
     )
-    allow_hosts: tuple[str, ...] = _setting((), "host names or CIDRs that the guard lets through")
+    allow_hosts: tuple[str, ...] = _setting(
+        (), "host names or CIDRs that the guard lets through", flag="--allow-host"
+    )
     ca_file: str = _setting("", "certificates to trust instead of the system's")
     contact: str = _setting(
         "", "mail address or page for the User-Agent, so that hosts can reach you"
@@ -77,9 +80,11 @@ class BalanceSettings:
 
     min_per_class: int = _setting(0, "classes with fewer images are dropped")
     max_per_class: int = _setting(0, "classes with more images are sampled down; 0: no cap")
-    splits: tuple[float, ...] = _setting((0.8, 0.1, 0.1), "shares of train, val and test")
+    splits: tuple[float, float, float] = _setting((0.8, 0.1, 0.1), "shares of train, val and test")
     seed: int = _setting(0, "seed of all chance")
-    licenses: tuple[str, ...] = _setting((), "licences to take, e.g. cc0,cc-by; none: all")
+    licenses: tuple[str, ...] = _setting(
+        (), "licences to take, e.g. cc0,cc-by; none: all", flag="--license"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,8 @@ def load(folder: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> 
         flags: `"section.key"` to a value; a value of None means "not given".
 
     Raises:
-        ConfigError: unreadable TOML, an unknown name, or a value of the wrong type.
+        ConfigError: unreadable TOML, an unknown name, or a value that cannot be used.
+        UsageError: a flag's value cannot be used.
     """
     path = folder / CONFIG_NAME
     table = _read_toml(path)
@@ -141,12 +147,10 @@ def describe(section: str, key: str) -> str:
     values = getattr(Settings(), section)
     text = next(each.metadata["text"] for each in fields(values) if each.name == key)
     default = getattr(values, key)
-    shown = ",".join(str(part) for part in default) if isinstance(default, tuple) else str(default)
-    return (
-        f"{text[0].upper()}{text[1:]}. [default: {shown}]"
-        if shown
-        else f"{text[0].upper()}{text[1:]}."
-    )
+    parts = default if isinstance(default, tuple) else (default,)
+    shown = ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+    sentence = f"{text[0].upper()}{text[1:]}."
+    return f"{sentence} [default: {shown}]" if shown else sentence
 
 
 def _section(
@@ -164,42 +168,64 @@ def _section(
             f"{path}: unknown setting {sorted(unknown)[0]!r} in [{name}]",
             f"known are: {', '.join(sorted(types))}",
         )
-    values = {
-        key: _convert(types[key], value, f"{path}: [{name}] {key}") for key, value in given.items()
-    }
-    for key, kind in types.items():
-        variable = f"CURATE_{name}_{key}".upper()
-        if environ.get(variable):
-            values[key] = _convert(kind, environ[variable], f"environment variable {variable}")
-        flag = flags.get(f"{name}.{key}")
-        if flag is not None:
-            values[key] = _convert(kind, flag, f"--{key.replace('_', '-')}")
+    values = {}
+    for each in fields(cls):
+        kind, least = types[each.name], each.metadata["least"]
+        variable = f"CURATE_{name}_{each.name}".upper()
+        flag = flags.get(f"{name}.{each.name}")
+        try:
+            if flag is not None:
+                where = each.metadata["flag"] or f"--{each.name.replace('_', '-')}"
+                values[each.name] = _convert(kind, flag, least)
+            elif environ.get(variable):
+                where = f"environment variable {variable}"
+                values[each.name] = _convert(kind, environ[variable], least)
+            elif each.name in given:
+                where = f"{path}: [{name}] {each.name}"
+                values[each.name] = _convert_toml(kind, given[each.name], least)
+        except ValueError as error:
+            wrong = UsageError if flag is not None else ConfigError
+            raise wrong(f"{where}: {error}") from None
     return dataclasses.replace(cls(), **values)
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    """Turn TOML, text or a flag into the setting's type."""
+def _convert_toml(kind: Any, value: Any, least: float) -> Any:
+    """Check that a TOML value has the setting's type, then take it as any other."""
+    parts = value if isinstance(value, list) else [value]
+    element = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else kind
+    wanted = (int, float) if element is float else element
+    is_list = isinstance(value, list)
+    if is_list and element is kind:
+        raise ValueError(f"{value!r} is a list, {_expected(kind)} is expected")
+    if any(isinstance(part, bool) or not isinstance(part, wanted) for part in parts):
+        raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected")
+    return _convert(kind, value, least)
+
+
+def _convert(kind: Any, value: Any, least: float) -> Any:
+    """Turn text, or a value of the right type, into the setting's type.
+
+    Raises:
+        ValueError: it cannot be used; the message says why.
+    """
+    if typing.get_origin(kind) is tuple:
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        texts = [part.strip() if isinstance(part, str) else part for part in parts]
+        kinds = typing.get_args(kind)
+        values = tuple(_convert(kinds[0], part, least) for part in texts if part != "")
+        if kinds[-1] is not ... and len(values) != len(kinds):
+            raise ValueError(f"{value!r} has {len(values)} values, {len(kinds)} are expected")
+        return values
     try:
-        if typing.get_origin(kind) is tuple:
-            return _convert_tuple(typing.get_args(kind)[0], value)
-        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
-            raise ValueError
-        number = kind(value)
-    except (TypeError, ValueError):
-        raise ConfigError(
-            f"{where}: {value!r} is not usable", f"expected {_kind_name(kind)}"
-        ) from None
-    if kind in (int, float) and number < 0:
-        raise ConfigError(f"{where}: {value!r} is negative", "expected zero or more")
-    return number
+        converted = kind(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected") from None
+    if kind in (int, float) and not (least <= converted < math.inf):
+        raise ValueError(f"{value!r} is out of range, at least {least:g} is expected")
+    return converted
 
 
-def _convert_tuple(kind: Any, value: Any) -> tuple[Any, ...]:
-    parts = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(kind(part.strip() if isinstance(part, str) else part) for part in parts)
-
-
-def _kind_name(kind: Any) -> str:
+def _expected(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "a text"}
     return names.get(kind, "a list")
 
@@ -216,7 +242,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error

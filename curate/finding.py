@@ -12,18 +12,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from curate.catalog import counts, errands, searches
+from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
 from curate.catalog.searches import Search
 from curate.config import Settings
-from curate.errors import SourceError
+from curate.errors import CurateError, SourceError, UsageError
 from curate.progress import Progress
 from curate.records import Reason
 from curate.sources import create
-from curate.sources.base import Query, Source, SourceContext
+from curate.sources.base import Query, RateLimitedError, Source, SourceContext
 
 RESERVE = 1.3
 """Candidates asked for, per image that a quota needs: some are always dead or the same."""
 RESERVE_MIN = 30
+"""Candidates asked for besides, so that small quotas have a reserve too."""
 PINGS_A_RUN = 500
 
 
@@ -65,6 +67,20 @@ class FetchRequest:
             return "folder" if self.path.is_dir() else "urls"
         return "unsplash" if self.queries else None
 
+    def check(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            UsageError: it does.
+        """
+        if any(not text.strip() for text in self.queries):
+            raise UsageError("--query is empty", 'negatives are marked with --class ""')
+        if self.per_class is not None and "" in (self.classes or ()):
+            raise UsageError(
+                '--per-class counts images of a class, and --class "" stands for none',
+                "bound negatives with --limit",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -76,12 +92,6 @@ class Question:
     """What is asked."""
     search: Search
     """How far the answer has been taken in."""
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether another page may be asked for."""
-        limit = self.query.limit
-        return not self.search.done and (limit is None or self.search.given < limit)
 
 
 class Finder:
@@ -113,9 +123,10 @@ class Finder:
         """Return what a request asks of which source.
 
         Raises:
-            UsageError: there is no such source.
-            SourceError: it cannot be set up.
+            UsageError: there is no such source, or the request contradicts itself.
+            SourceError: the source cannot be set up.
         """
+        request.check()
         name = request.source_name
         if name is None:
             return []
@@ -131,37 +142,62 @@ class Finder:
         ]
 
     def resumed(self, db: Database) -> list[Question]:
-        """Return the questions that were not answered to the end."""
+        """Return the questions that were not answered to the end, as they were asked."""
         questions = []
         for search in searches.unfinished(db):
-            request, text = _request_from_json(search.source, search.request)
+            request, query = _asked(search)
             try:
-                [(source, _)] = self.queries(request)
-            except SourceError as error:
+                source = create(search.source, self._context(request))
+            except CurateError as error:
                 self._notify(f"A search was not resumed: {error.message}.")
                 continue
-            questions.append(Question(source, self._query(request, text), search))
+            questions.append(Question(source, query, search))
         return questions
 
-    def take(self, db: Database, question: Question, *, metered: bool) -> Question:
+    @staticmethod
+    def set_quotas(db: Database, request: FetchRequest, questions: Sequence[Question]) -> None:
+        """Give the request's quota to its classes: those that it names, or its sources do."""
+        if request.per_class is None:
+            return
+        names: Sequence[str] = ()
+        if request.class_by is None:
+            names = request.queries if request.classes is None else request.classes
+        if names:
+            searches.set_quota(db, request.per_class, names)
+        elif request.source_name is None:
+            searches.set_quota_of_all(db, request.per_class)
+        else:
+            for question in questions:
+                searches.set_quota_of_search(db, request.per_class, question.search.id)
+
+    def take(self, db: Database, question: Question) -> None:
         """Take in pages until the search ends, its limit is reached, or a reserve is there.
 
         Args:
             db: the catalog.
             question: who is asked what.
-            metered: stop when every class of the query has a reserve for its quota.
 
         Raises:
+            UsageError: the source cannot be asked this.
             SourceError: the source fails; the pages before are kept.
         """
-        source, query, search = question.source, question.query, question.search
-        metered = metered and source.is_remote and query.class_by is None
-        if not question.wants_more or (metered and _has_reserve(db, query)):
-            return question
-        self._tell_terms(db, source)
-        left = query if query.limit is None else replace(query, limit=query.limit - search.given)
-        given = search.given
-        for page in source.pages(left, search.cursor):
+        search = searches.by_id(db, question.search.id)
+        if not search.wants_more or self._has_reserve(db, question):
+            return
+        self._tell_terms(db, question.source)
+        try:
+            self._take_pages(db, question, search)
+        except RateLimitedError:
+            raise
+        except CurateError:
+            searches.forget_unanswered(db, search.id)
+            raise
+
+    def _take_pages(self, db: Database, question: Question, search: Search) -> None:
+        query, given = question.query, search.given
+        if search.wanted is not None:
+            query = replace(query, limit=search.wanted - given)
+        for page in question.source.pages(query, search.cursor):
             given += len(page.candidates)
             searches.add_page(
                 db,
@@ -172,9 +208,19 @@ class Finder:
                 skipped=page.skipped,
             )
             self._progress("search", given, page.total)
-            if metered and _has_reserve(db, query):
-                break
-        return replace(question, search=searches.by_id(db, search.id))
+            if self._has_reserve(db, question):
+                return
+
+    @staticmethod
+    def _has_reserve(db: Database, question: Question) -> bool:
+        """Whether asking on can wait: every class of the query has enough for its quota.
+
+        Files are read to their end: that costs nothing, and tells how much there is.
+        """
+        if not question.source.is_remote or question.query.class_by is not None:
+            return False
+        names = question.query.classes
+        return bool(names) and all(_is_stocked(counts.class_count(db, name)) for name in names)
 
     def send_pings(self, db: Database) -> None:
         """Tell Unsplash which photos were downloaded, as its guidelines require."""
@@ -194,8 +240,18 @@ class Finder:
             self._notify(f"Download pings wait for the next run: {error.message}.")
 
     def _search(self, db: Database, source: Source, query: Query, request: FetchRequest) -> Search:
-        asked = _request_json(query, request)
-        return searches.open_search(db, source.name, asked, query.text or "", self._clock())
+        search = searches.open_search(
+            db,
+            source.name,
+            _request_json(query, request),
+            query.text or "",
+            self._clock(),
+            wanted=query.limit,
+        )
+        if search.done and request.path is not None and request.path.is_dir():
+            # Nothing tells whether a tree has changed: it is walked again.
+            searches.restart(db, search.id)
+        return search
 
     def _query(self, request: FetchRequest, text: str | None) -> Query:
         classes = request.classes
@@ -230,16 +286,12 @@ class Finder:
             self._notify(source.terms)
 
 
-def _has_reserve(db: Database, query: Query) -> bool:
-    """Whether every class of the query has images or candidates enough for its quota."""
-    for name in query.classes:
-        each = counts.class_count(db, name)
-        if each is None or each.quota is None:
-            return False
-        missing = each.quota - each.images
-        if missing > 0 and each.pending < missing * RESERVE + RESERVE_MIN:
-            return False
-    return bool(query.classes)
+def _is_stocked(each: ClassCount | None) -> bool:
+    """Whether a class has images or candidates enough for its quota."""
+    if each is None or each.quota is None:
+        return False
+    missing = each.quota - each.images
+    return missing <= 0 or each.pending >= missing * RESERVE + RESERVE_MIN
 
 
 def _request_json(query: Query, request: FetchRequest) -> str:
@@ -260,8 +312,8 @@ def _request_json(query: Query, request: FetchRequest) -> str:
 
 
 def _stamp(path: Path | None) -> str | None:
-    """Return what changes when a list file changes: its rows are then read again."""
-    if path is None:
+    """Return what changes when a list changes, so that its rows are then read again."""
+    if path is None or path.is_dir():
         return None
     try:
         state = path.stat()
@@ -270,16 +322,22 @@ def _stamp(path: Path | None) -> str | None:
     return f"{state.st_size}-{state.st_mtime_ns}"
 
 
-def _request_from_json(source: str, text: str) -> tuple[FetchRequest, str | None]:
-    asked = json.loads(text)
+def _asked(search: Search) -> tuple[FetchRequest, Query]:
+    """Return what a search in the catalog asks: the source's part, and the question."""
+    asked = json.loads(search.request)
     request = FetchRequest(
-        source=source,
+        source=search.source,
         path=Path(asked["path"]) if asked["path"] else None,
-        classes=tuple(asked["classes"]),
-        class_by=asked["class_by"],
         url_column=asked["url_column"],
         class_column=asked["class_column"],
-        params={key: tuple(values) for key, values in asked["params"].items()},
-        licenses=tuple(asked["licenses"]),
     )
-    return request, asked["text"]
+    query = Query(
+        text=asked["text"],
+        classes=tuple(asked["classes"]),
+        side_px=asked["side_px"],
+        licenses=frozenset(asked["licenses"]),
+        class_by=asked["class_by"],
+        params={key: tuple(values) for key, values in asked["params"].items()},
+        limit=search.wanted,
+    )
+    return request, query

@@ -14,7 +14,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,8 +25,8 @@ from curate import config
 from curate.catalog import candidates, counts, images, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
-from curate.catalog.database import NAME, Database, writer_lock
-from curate.errors import CurateError, SourceError, StoreError
+from curate.catalog.database import MEMORY, NAME, Database, writer_lock
+from curate.errors import CurateError, SourceError, StoreError, UsageError
 from curate.progress import Progress, silent
 from curate.store import Store
 
@@ -34,11 +36,7 @@ if TYPE_CHECKING:
     from curate.finding import FetchRequest, Finder, Question
     from curate.pack.build import PackResult
     from curate.pack.recipe import Recipe
-
-RESERVE = 1.3
-"""Candidates asked for, per image that a quota needs: some are always dead or the same."""
-RESERVE_MIN = 30
-PINGS_A_RUN = 500
+    from curate.report.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +88,7 @@ class Project:
         clock: Unix seconds.
 
     Raises:
+        UsageError: there is a file of that name, or a flag's value cannot be used.
         ConfigError: curate.toml or the environment cannot be used.
     """
 
@@ -104,6 +103,8 @@ class Project:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = Path(folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"the project {self.folder} is not a folder", "give one with -C")
         self.environ = os.environ if environ is None else environ
         self.settings = config.load(self.folder, self.environ, flags or {})
         self.store = Store(self.folder / "images")
@@ -136,14 +137,21 @@ class Project:
 
     @property
     def db(self) -> Database:
-        """The catalog, opened when first used."""
-        if self._db is None:
+        """The catalog, made if there is none, opened when first used."""
+        if self._db is None or self._db.path is MEMORY:
+            self.close()
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"cannot make {self.folder}: {error.strerror}") from error
             self._db = Database(self.folder / NAME)
         return self._db
+
+    def _look(self) -> Database:
+        """Return the catalog for reading; an empty one, that leaves no trace, if there is none."""
+        if self._db is None and not self.exists:
+            self._db = Database(MEMORY)
+        return self._db or self.db
 
     # Finding and fetching
 
@@ -161,7 +169,6 @@ class Project:
         with writer_lock(self._made(), "fetch"):
             if request.retry:
                 candidates.requeue(self.db, request.retry)
-            self._set_quotas(request)
             questions = finder.open(self.db, request) or finder.resumed(self.db)
             return self._rounds(finder, questions, request)
 
@@ -182,11 +189,13 @@ class Project:
         from curate.finding import FetchRequest
 
         request = FetchRequest(source="folder", path=path, classes=classes)
+        if not path.is_dir():
+            what = "is not a folder" if path.exists() else "does not exist"
+            raise SourceError(f"{path} {what}", "give a folder of images")
         finder = self._finder()
-        finder.queries(request)
         with writer_lock(self._made(), "import"):
             for question in finder.open(self.db, request):
-                finder.take(self.db, question, metered=False)
+                finder.take(self.db, question)
             candidates.choose_source(self.db, "folder")
             end = self._run(wait=False, link=link, only=candidates.CHOSEN)
             return self._result(end, None)
@@ -202,48 +211,55 @@ class Project:
             for source, query in self._finder().queries(request)
         }
 
-    def plan(self, request: FetchRequest) -> dict[str, int]:
-        """Return candidates per class: of a search before it is made, or of the catalog."""
+    def plan(self, request: FetchRequest) -> Plan:
+        """Count candidates per class: of a search before it is made, or of the catalog.
+
+        The limits of the settings' `[balance]` are the chosen threshold.
+        """
+        from curate.report.plan import make_plan
+
+        db = self._look()
         asked = self._finder().queries(request)
-        if not asked:
-            return {each.name: each.images + each.pending for each in counts.class_counts(self.db)}
         found: dict[str, int] = {}
+        if not asked:
+            found = {each.name: each.images + each.pending for each in counts.class_counts(db)}
         for source, query in asked:
             by_class = source.class_counts(query) if query.class_by else None
             if by_class is None:
                 by_class = {name: source.count(query) or 0 for name in query.classes or ("",)}
             for name, n in by_class.items():
                 found[name] = found.get(name, 0) + n
-        return found
+        limits = self.settings.balance
+        return make_plan(
+            found, images.sample(db), limits.min_per_class, limits.max_per_class or None
+        )
 
     def _finder(self) -> Finder:
         from curate.finding import Finder
 
         return Finder(self.settings, self.environ, self._notify, self._progress, self._clock)
 
-    def _set_quotas(self, request: FetchRequest) -> None:
-        if request.per_class is None:
-            return
-        names: Sequence[str] = ()
-        if request.class_by is None:
-            names = request.queries if request.classes is None else request.classes
-        named = [name for name in names if name]
-        searches.set_quota(self.db, request.per_class, named or None)
-
     def _rounds(
         self, finder: Finder, questions: list[Question], request: FetchRequest
     ) -> FetchResult:
         """Search a little, fetch, and search on while classes need more than there was."""
-        failed: CurateError | None = None
+        failed: SourceError | None = None
         tried = 0
+        finder.set_quotas(self.db, request, questions)
         while True:
-            before = sum(each.search.given for each in questions)
-            questions, error = self._take_all(finder, questions, request)
+            before = self._given(questions)
+            unanswered, error = self._take_all(finder, questions)
             failed = failed or error
+            gained = self._given(questions) > before
+            if error is not None and request.source_name and not (tried or gained):
+                _raise_unless_limited(error)
             # Classes that a source names itself are known only now.
-            self._set_quotas(request)
-            gained = sum(each.search.given for each in questions) > before
-            questions = [each for each in questions if each.wants_more and error is None]
+            finder.set_quotas(self.db, request, questions)
+            questions = [
+                each
+                for each in questions
+                if each not in unanswered and searches.by_id(self.db, each.search.id).wants_more
+            ]
             # With more to search for, candidates that wait for a retry are not waited for.
             end = self._run(wait=not questions or not gained)
             tried += end.tried
@@ -255,23 +271,26 @@ class Project:
             raise failed
         return result
 
+    def _given(self, questions: Sequence[Question]) -> int:
+        return sum(searches.by_id(self.db, each.search.id).given for each in questions)
+
     def _take_all(
-        self, finder: Finder, questions: list[Question], request: FetchRequest
+        self, finder: Finder, questions: Sequence[Question]
     ) -> tuple[list[Question], SourceError | None]:
-        """Ask every question on; return them as they stand, and the first failure."""
-        failed: SourceError | None = None
-        after = []
+        """Ask every question on; return those that failed, and why the first one did."""
+        unanswered = []
+        first: SourceError | None = None
         for question in questions:
             try:
-                metered = request.per_class is not None
-                after.append(finder.take(self.db, question, metered=metered))
+                finder.take(self.db, question)
             except SourceError as error:
-                failed = failed or error
-                after.append(question)
-        return after, failed
+                unanswered.append(question)
+                first = first or error
+        return unanswered, first
 
     def _run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
         from curate.fetch.run import run
+
         return run(
             self.db,
             self.store,
@@ -304,39 +323,30 @@ class Project:
 
     def status(self) -> tuple[Counts, list[ClassCount], dict[str, int]]:
         """Return counts, classes, and skipped rows by reason."""
-        return counts.counts(self.db), counts.class_counts(self.db), searches.skipped_rows(self.db)
+        db = self._look()
+        return counts.counts(db), counts.class_counts(db), searches.skipped_rows(db)
 
     def verify(self, *, repair: bool = False) -> VerifyResult:
         """Read every image again and compare it with the catalog; check every manifest.
 
         Args:
             repair: fetch damaged and missing images again, and delete unrecorded files.
+
+        Raises:
+            LockedError: to be repaired, but another process is fetching into this project.
         """
         from curate.engine.local import LocalEngine
-        from curate.fetch.integrity import check_store
+        from curate.fetch.integrity import check_store, repair_store
 
         engine = LocalEngine(self.settings.fetch.workers)
-        found = check_store(self.db, self.store, engine, self._progress)
-        repaired = 0
-        if repair and (found.faults or found.unrecorded):
-            with writer_lock(self._made(), "verify --repair"):
-                repaired = self._repair(found.faults, found.unrecorded)
-            found = check_store(self.db, self.store, engine, self._progress)
-        faults = (*found.faults, *self._manifest_faults())
-        return VerifyResult(found.checked, faults, len(found.unrecorded), repaired)
-
-    def _repair(self, faults: Sequence[Fault], unrecorded: Sequence[Path]) -> int:
-        for path in unrecorded:
-            path.unlink(missing_ok=True)
-        broken = sorted({fault.image_id for fault in faults if fault.image_id is not None})
-        ids: list[int] = []
-        for image_id in broken:
-            for path in self.store.root.glob(f"{image_id[:2]}/{image_id}.*"):
-                path.unlink()
-            ids += images.take_back(self.db, image_id)
-        candidates.choose(self.db, ids)
-        self._run(wait=True, only=candidates.CHOSEN)
-        return sum(images.is_known(self.db, image_id) for image_id in broken)
+        with writer_lock(self._made(), "verify --repair") if repair else nullcontext():
+            found = check_store(self._look(), self.store, engine, self._progress)
+            if not repair:
+                faults = (*found.faults, *self._manifest_faults())
+                return VerifyResult(found.checked, faults, len(found.unrecorded), 0)
+            chosen = partial(self._run, wait=True, only=candidates.CHOSEN)
+            n_repaired, left = repair_store(self.db, self.store, found, chosen)
+        return VerifyResult(found.checked, (*left, *self._manifest_faults()), 0, n_repaired)
 
     def _manifest_faults(self) -> Iterator[Fault]:
         from curate.fetch.integrity import Fault
@@ -361,7 +371,7 @@ class Project:
         from curate.pack.build import pack
         from curate.pack.table import kept_table
 
-        table = kept_table(images.kept(self.db), self.store.root.name, self.store.relative)
+        table = kept_table(images.kept(self._look()), self.store.root.name, self.store.relative)
         chosen = recipe if recipe is not None else self._recipe()
         return pack(table, chosen, self.folder, dry_run=dry_run, progress=self._progress)
 
@@ -369,11 +379,18 @@ class Project:
         from curate.pack.recipe import Recipe
 
         given = self.settings.balance
-        train, val, test = given.splits
         return Recipe(
             min_per_class=max(1, given.min_per_class),
             max_per_class=given.max_per_class or None,
-            splits=(train, val, test),
+            splits=given.splits,
             seed=given.seed,
             licenses=given.licenses,
         )
+
+
+def _raise_unless_limited(error: SourceError) -> None:
+    """End a run whose question was refused; go on with what is there if it was only put off."""
+    from curate.sources.base import RateLimitedError
+
+    if not isinstance(error, RateLimitedError):
+        raise error

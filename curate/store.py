@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 """File name extensions that differ from the format's name."""
 
 COPY_BYTES = 1024 * 1024
+_STORED = re.compile(r"[0-9a-f]{64}\.[a-z0-9]+")
 
 
 def sha256_file(path: Path) -> str:
@@ -66,7 +68,7 @@ class Store:
     def adopt(self, staged: Path, image_id: str, image_format: str) -> Path:
         """Give a verified staged file its final name; the staged name is gone afterwards.
 
-        Adopting bytes that are there already leaves those as they are.
+        A file of that name is replaced by these, the same bytes: that also heals it.
         """
         final = self.path(image_id, image_format)
         try:
@@ -74,6 +76,8 @@ class Store:
         except FileNotFoundError:
             final.parent.mkdir(parents=True, exist_ok=True)
             staged.rename(final)
+        # Renaming one hard link of a file to another does nothing, and leaves both.
+        staged.unlink(missing_ok=True)
         return final
 
     def stage_copy(self, original: Path, name: str, *, link: bool = False) -> Path:
@@ -82,15 +86,16 @@ class Store:
         Args:
             original: the file to copy.
             name: the staged file's name, unique in the staging folder.
-            link: make a hard link instead of a copy; falls back to a copy across disks.
+            link: make a hard link, where the file system can; else a copy.
 
         Returns:
-            The staged file: a reflink where the file system can, else a copy, else a link.
+            The staged file. A copy shares its blocks where the file system can.
         """
         staged = self.staging / name
         if link:
             try:
-                os.link(original, staged)
+                # Of a symbolic link, the file is meant.
+                os.link(original.resolve(), staged)
             except OSError:
                 pass  # another disk, or a file system without links: copy
             else:
@@ -99,12 +104,16 @@ class Store:
         return staged
 
     def files(self) -> Iterator[Path]:
-        """Yield every file of the store, staging left out, in sorted order."""
+        """Yield every file that has a name of the store, in sorted order; no others."""
         if not self.root.is_dir():
             return
         for folder in sorted(self.root.iterdir()):
-            if folder.is_dir() and folder != self.staging:
-                yield from sorted(folder.iterdir())
+            if len(folder.name) == 2 and folder.is_dir():
+                yield from (
+                    path
+                    for path in sorted(folder.iterdir())
+                    if _STORED.fullmatch(path.name) and path.name.startswith(folder.name)
+                )
 
 
 def _copy(original: Path, copy: Path) -> None:

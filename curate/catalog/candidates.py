@@ -62,24 +62,25 @@ class Choice:
     """Values for the question marks in `tables`."""
 
 
-EVERY = Choice("candidates WHERE state = 'pending'")
+# Left to itself, SQLite takes the index on the state, and sorts all of it for every page.
+EVERY = Choice("candidates INDEXED BY candidates_pending WHERE state = 'pending'")
 """All of them."""
 
 UNMETERED = Choice(
-    "candidates WHERE state = 'pending' AND NOT EXISTS (SELECT 1 FROM hints "
-    "JOIN classes ON classes.id = class_id WHERE candidate_id = candidates.id "
-    "AND quota NOT NULL AND name != '')"
+    "candidates INDEXED BY candidates_pending WHERE state = 'pending' "
+    "AND NOT EXISTS (SELECT 1 FROM hints JOIN classes ON classes.id = class_id "
+    "WHERE candidate_id = candidates.id AND quota NOT NULL AND name != '')"
 )
 """Those without a class hint that has a quota."""
 
-CHOSEN = Choice("temp.chosen JOIN candidates USING (id) WHERE state = 'pending'", "chosen.id")
+CHOSEN = Choice("temp.chosen CROSS JOIN candidates USING (id) WHERE state = 'pending'", "chosen.id")
 """Those that `choose` or `choose_source` named."""
 
 
 def of_class(class_id: int) -> Choice:
     """Return the choice of candidates with this class hint."""
     return Choice(
-        "hints JOIN candidates ON candidates.id = candidate_id "
+        "hints CROSS JOIN candidates ON candidates.id = candidate_id "
         "WHERE class_id = ? AND state = 'pending'",
         "candidate_id",
         (class_id,),
@@ -153,7 +154,14 @@ def count_pending(db: Database, choice: Choice) -> int:
 
 
 def next_due(db: Database, after: float, choice: Choice) -> float | None:
-    """Return when the next of them is due, later than `after`; None if none is."""
+    """Return when the next of them is due, later than `after` (at least 0); None if none is."""
+    (due_at,) = db.one(
+        "SELECT MIN(due_at) FROM candidates INDEXED BY candidates_due "
+        "WHERE state = 'pending' AND due_at > 0 AND due_at > ?",
+        (after,),
+    )
+    if due_at is None or choice is EVERY:
+        return None if due_at is None else float(due_at)
     sql = f"SELECT MIN(due_at) FROM {choice.tables} AND due_at > ?"  # noqa: S608 - fixed texts
     (due_at,) = db.one(sql, (*choice.values, after))
     return None if due_at is None else float(due_at)

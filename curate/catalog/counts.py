@@ -47,64 +47,100 @@ class Counts:
     """Bytes of all images."""
 
 
+_STATES = """
+SELECT class_id, state, COUNT(*)
+FROM (SELECT candidate_id, class_id FROM hints INDEXED BY hints_candidate
+    GROUP BY candidate_id, class_id)
+CROSS JOIN candidates ON candidates.id = candidate_id
+WHERE state IN ('pending', 'stored') GROUP BY class_id, state
+"""
+# In the order of the candidates: in that of the classes every row would be sought out.
+
+_LEFT_OUT = """
+SELECT class_id, COUNT(DISTINCT image_id) FROM images INDEXED BY images_excluded
+CROSS JOIN hints ON candidate_id = first_id WHERE excluded IS NOT NULL GROUP BY class_id
+"""
+
+_ADDED = """
+SELECT class_id, COUNT(DISTINCT images.image_id) FROM candidates AS later
+CROSS JOIN images ON images.image_id = later.image_id
+CROSS JOIN hints ON candidate_id = later.id
+WHERE later.state = 'duplicate' AND excluded IS NULL AND NOT EXISTS (SELECT 1 FROM hints AS own
+    WHERE own.candidate_id = first_id AND own.class_id = hints.class_id)
+GROUP BY class_id
+"""
+
+
 def counts(db: Database) -> Counts:
     """Count candidates by state and images by exclusion."""
     by_state: dict[str, int] = {}
     failed: dict[str, int] = {}
+    retrying = 0
     for state, reason, n in db.all(
         "SELECT state, reason, COUNT(*) FROM candidates GROUP BY state, reason"
     ):
         by_state[state] = by_state.get(state, 0) + n
         if state == "failed":
             failed[reason] = n
-    retrying = db.one("SELECT COUNT(*) FROM candidates WHERE state = 'pending' AND reason NOT NULL")
-    excluded = dict(db.all("SELECT COALESCE(excluded, ''), COUNT(*) FROM images GROUP BY 1"))
-    (n_bytes,) = db.one("SELECT COALESCE(SUM(n_bytes), 0) FROM images")
+        if state == "pending" and reason is not None:
+            retrying += n
+    n_images, n_bytes = db.one("SELECT COUNT(*), COALESCE(SUM(n_bytes), 0) FROM images")
+    excluded = dict(
+        db.all(
+            "SELECT excluded, COUNT(*) FROM images INDEXED BY images_excluded "
+            "WHERE excluded IS NOT NULL GROUP BY excluded"
+        )
+    )
     return Counts(
         total=sum(by_state.values()),
         stored=by_state.get("stored", 0),
         duplicate=by_state.get("duplicate", 0),
         pending=by_state.get("pending", 0),
-        retrying=retrying[0],
+        retrying=retrying,
         failed=dict(sorted(failed.items())),
-        kept=excluded.pop("", 0),
+        kept=n_images - sum(excluded.values()),
         excluded=excluded,
         n_bytes=n_bytes,
     )
 
 
 def class_counts(db: Database) -> list[ClassCount]:
-    """Count images and reserve by class hint, ordered by name."""
-    images = dict(
-        db.all(
-            "SELECT class_id, COUNT(DISTINCT candidates.image_id) FROM candidates "
-            "JOIN hints ON candidate_id = candidates.id "
-            "JOIN images ON images.image_id = candidates.image_id "
-            "WHERE candidates.image_id IS NOT NULL AND excluded IS NULL GROUP BY class_id"
-        )
-    )
-    reserve = dict(
-        db.all(
-            "SELECT class_id, COUNT(DISTINCT candidate_id) FROM candidates "
-            "JOIN hints ON candidate_id = candidates.id WHERE state = 'pending' GROUP BY class_id"
-        )
-    )
+    """Count images and reserve by class hint, ordered by name.
+
+    An image counts for every class that any of its candidates hints at: for those of its
+    first candidate, unless it is excluded, and for what its duplicates add.
+    """
+    states = {(class_id, state): n for class_id, state, n in db.all(_STATES)}
+    left_out: dict[int, int] = dict(db.all(_LEFT_OUT))
+    added: dict[int, int] = dict(db.all(_ADDED))
     return [
-        ClassCount(number, name, quota, images.get(number, 0), reserve.get(number, 0))
+        ClassCount(
+            id=number,
+            name=name,
+            quota=quota,
+            images=states.get((number, "stored"), 0)
+            - left_out.get(number, 0)
+            + added.get(number, 0),
+            pending=states.get((number, "pending"), 0),
+        )
         for number, name, quota in db.all("SELECT id, name, quota FROM classes ORDER BY name")
     ]
 
 
 def class_count(db: Database, name: str) -> ClassCount | None:
-    """Count images and reserve of one class; None if there is no such class."""
+    """Count images and reserve of one class; None if there is no such class.
+
+    Reads the rows of this class alone, so it may be asked after every page of a search.
+    """
     row = db.execute("SELECT id, quota FROM classes WHERE name = ?", (name,)).fetchone()
     if row is None:
         return None
     images, pending = db.one(
-        "SELECT COUNT(DISTINCT images.image_id), COUNT(DISTINCT IIF(state = 'pending', id, NULL)) "
-        "FROM hints JOIN candidates ON id = candidate_id "
-        "LEFT JOIN images ON images.image_id = candidates.image_id AND excluded IS NULL "
-        "WHERE class_id = ?",
+        "SELECT COUNT(DISTINCT IIF(image_id IS NULL OR EXISTS (SELECT 1 FROM images "
+        "INDEXED BY images_excluded WHERE images.image_id = candidates.image_id "
+        "AND excluded IS NOT NULL), NULL, image_id)), "
+        "COUNT(DISTINCT IIF(state = 'pending', id, NULL)) "
+        "FROM hints CROSS JOIN candidates ON id = candidate_id WHERE class_id = ?",
         (row[0],),
     )
     return ClassCount(row[0], name, row[1], images, pending)

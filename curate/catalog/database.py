@@ -22,7 +22,11 @@ from filelock import FileLock, Timeout
 from curate.errors import CatalogError, CatalogTooNewError, LockedError, StoreError
 
 SCHEMA_VERSION = 1
+APPLICATION_ID = 0x63757261
+"""Marks the file as ours, the letters "cura": other programs number their schemas too."""
 BUSY_TIMEOUT_S = 30.0
+CACHE_BYTES = 32 * 1024 * 1024
+MEMORY = Path(":memory:")
 NAME = "catalog.db"
 
 
@@ -30,10 +34,11 @@ class Database:
     """An open catalog.
 
     Args:
-        path: the SQLite file; made with its tables if absent.
+        path: the SQLite file, made with its tables if absent; `MEMORY` for an empty
+            catalog that leaves no trace.
 
     Raises:
-        CatalogTooNewError: a newer curate wrote it.
+        CatalogTooNewError: a newer curate wrote it. The file is left as it is.
         CatalogError: it is not a catalog, or cannot be opened.
     """
 
@@ -41,20 +46,41 @@ class Database:
         self.path = path
         try:
             self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        except sqlite3.Error as error:
+            raise _cannot_open(path, error) from error
+        try:
             self._prepare()
         except sqlite3.Error as error:
-            raise catalog_error(path, error) or CatalogError(
-                f"cannot open {path}: {error}", "check the folder's permissions"
-            ) from error
+            self._connection.close()
+            raise _cannot_open(path, error) from error
+        except BaseException:
+            self._connection.close()
+            raise
 
     def _prepare(self) -> None:
+        self._check_owner()
         self.execute("PRAGMA journal_mode = WAL")
         self.execute("PRAGMA synchronous = NORMAL")
-        self.execute("PRAGMA cache_size = -16384")
-        self.execute("PRAGMA mmap_size = 0")
+        self.execute(f"PRAGMA cache_size = -{CACHE_BYTES // 1024}")
         if self.version() != SCHEMA_VERSION:
             with self.transaction():
                 self._migrate()
+
+    def _check_owner(self) -> None:
+        """Refuse what is not ours, or too new, before anything is written."""
+        version = self.version()
+        (application,) = self.one("PRAGMA application_id")
+        (n_tables,) = self.one("SELECT COUNT(*) FROM sqlite_master")
+        if application != APPLICATION_ID and (version or n_tables):
+            raise CatalogError(
+                f"{self.path} is a database of another program", "move it away, and run it again"
+            )
+        if version > SCHEMA_VERSION:
+            raise CatalogTooNewError(
+                f"{self.path} was written by a newer curate "
+                f"(schema {version}, this one knows {SCHEMA_VERSION})",
+                "upgrade curate; nothing was changed",
+            )
 
     def version(self) -> int:
         """Return the schema version of the file; 0 for a new one."""
@@ -64,16 +90,12 @@ class Database:
     def _migrate(self) -> None:
         # Read again under the write lock: another process may have migrated meanwhile.
         version = self.version()
-        if version > SCHEMA_VERSION:
-            raise CatalogTooNewError(
-                f"{self.path} was written by a newer curate "
-                f"(schema {version}, this one knows {SCHEMA_VERSION})",
-                "upgrade curate; nothing was changed",
-            )
+        self._check_owner()
         scripts = ["schema.sql"] if version == 0 else _migrations(version)
         for script in scripts:
             for statement in _statements(_read_sql(script)):
                 self.execute(statement)
+        self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextlib.contextmanager
@@ -101,14 +123,20 @@ class Database:
         try:
             return self._connection.execute(sql, values)
         except sqlite3.DatabaseError as error:
-            raise catalog_error(self.path, error) or error from error
+            known = catalog_error(self.path, error)
+            if known is None:
+                raise
+            raise known from error
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for every row. Raises as `execute` does."""
         try:
             self._connection.executemany(sql, rows)
         except sqlite3.DatabaseError as error:
-            raise catalog_error(self.path, error) or error from error
+            known = catalog_error(self.path, error)
+            if known is None:
+                raise
+            raise known from error
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         """Return the first row of a query that always has one."""
@@ -167,6 +195,12 @@ def _owner(path: Path) -> str:
         return f"`curate {held['task']}` (process {held['pid']}, since {since})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def _cannot_open(path: Path, error: sqlite3.Error) -> CatalogError | StoreError:
+    return catalog_error(path, error) or CatalogError(
+        f"cannot open {path}: {error}", "check that the folder can be written to"
+    )
 
 
 def catalog_error(path: Path, error: sqlite3.Error) -> CatalogError | StoreError | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from curate.catalog.candidates import unsigned64
 from curate.catalog.database import Database
 
 PAGE_ROWS = 5000
+LONGEST_STEP_S = 60.0
+"""A longer time without an image is a pause between two runs."""
 SEPARATOR = "\x1f"
 """Between the parts of a concatenated list (the ASCII unit separator)."""
 
@@ -74,6 +78,20 @@ class KeptImage:
     """Search texts that found it, sorted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the images that are there say of those to come."""
+
+    n: int
+    """Images."""
+    mean_bytes: float | None
+    """Mean size; None without images."""
+    sd_bytes: float | None
+    """Standard deviation of the size; None without images."""
+    seconds_each: float | None
+    """Time from one image to the next while fetching; None with fewer than two."""
+
+
 _KEPT = """
 SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
     first.source, first.source_id, first.url, first.page_url, first.author, first.license,
@@ -84,13 +102,17 @@ SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
         WHERE every.image_id = images.image_id ORDER BY 1)),
     NOT EXISTS (SELECT 1 FROM candidates AS every
         JOIN hints ON hints.candidate_id = every.id JOIN searches ON searches.id = hints.search_id
-        WHERE every.image_id = images.image_id AND searches.query = ''),
+        WHERE every.image_id = images.image_id
+        AND (searches.query = '' OR searches.request ->> '$.class_by' IS NOT NULL)),
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
         SELECT DISTINCT group_hint AS part FROM candidates AS every
         WHERE every.image_id = images.image_id AND group_hint IS NOT NULL ORDER BY 1)),
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
-        SELECT DISTINCT searches.query AS part FROM candidates AS every
+        SELECT searches.query AS part FROM candidates AS every
         JOIN searches ON searches.id = every.search_id
+        WHERE every.image_id = images.image_id AND searches.query != ''
+        UNION SELECT searches.query FROM candidates AS every
+        JOIN hints ON hints.candidate_id = every.id JOIN searches ON searches.id = hints.search_id
         WHERE every.image_id = images.image_id AND searches.query != '' ORDER BY 1))
 FROM images JOIN candidates AS first ON first.id = first_id
 WHERE excluded IS NULL AND images.image_id > ? ORDER BY images.image_id LIMIT ?
@@ -129,9 +151,21 @@ def stored_files(db: Database) -> Iterator[list[StoredFile]]:
         yield [StoredFile(*row) for row in rows]
 
 
-def is_known(db: Database, image_id: str) -> bool:
-    """Return whether the catalog has this image."""
-    return db.execute("SELECT 1 FROM images WHERE image_id = ?", (image_id,)).fetchone() is not None
+def sample(db: Database) -> Sample:
+    """Return mean size and pace of the images; pauses between runs do not count."""
+    n, mean, square = db.one(
+        "SELECT COUNT(*), AVG(n_bytes), AVG(1.0 * n_bytes * n_bytes) FROM images"
+    )
+    sd = None if mean is None else math.sqrt(max(0.0, square - mean * mean))
+    times = [at for (at,) in db.all("SELECT fetched_at FROM images ORDER BY fetched_at")]
+    steps = [later - at for at, later in pairwise(times) if later - at <= LONGEST_STEP_S]
+    return Sample(n, mean, sd, sum(steps) / len(steps) if steps else None)
+
+
+def known_format(db: Database, image_id: str) -> str | None:
+    """Return the format of an image; None if the catalog has no such image."""
+    row = db.execute("SELECT format FROM images WHERE image_id = ?", (image_id,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def take_back(db: Database, image_id: str) -> list[int]:

@@ -8,6 +8,7 @@ CREATE TABLE searches (
     query TEXT NOT NULL DEFAULT '',   -- the search text
     cursor TEXT,                      -- where the search goes on; NULL at its start
     done INTEGER NOT NULL DEFAULT 0,  -- 1: the source has nothing more
+    wanted INTEGER,                   -- candidates asked for at most; NULL: all
     given INTEGER NOT NULL DEFAULT 0, -- candidates that its pages held, known ones included
     total INTEGER,                    -- what the source says it has, if it does
     skipped TEXT NOT NULL DEFAULT '{}', -- JSON: rows that gave no candidate, by reason
@@ -45,6 +46,7 @@ CREATE TABLE candidates (
     UNIQUE (source, source_id)
 );
 CREATE INDEX candidates_pending ON candidates (id) WHERE state = 'pending';
+CREATE INDEX candidates_due ON candidates (due_at) WHERE state = 'pending' AND due_at > 0;
 CREATE INDEX candidates_state ON candidates (state, reason);
 CREATE INDEX candidates_image ON candidates (image_id) WHERE image_id IS NOT NULL;
 
@@ -75,6 +77,7 @@ CREATE TABLE images (
     excluded TEXT,                    -- why a dataset leaves it out; NULL: it is kept
     excluded_for TEXT                 -- the image kept in its place, if one is
 ) WITHOUT ROWID;
+CREATE INDEX images_excluded ON images (image_id) WHERE excluded IS NOT NULL;
 
 CREATE TABLE hosts (
     name TEXT PRIMARY KEY,

@@ -32,18 +32,46 @@ class Search:
     """What the source says it has."""
     given: int
     """Candidates that its pages held so far, known ones included."""
+    wanted: int | None = None
+    """Candidates asked for at most; None: all."""
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether another page may be asked for."""
+        return not self.done and (self.wanted is None or self.given < self.wanted)
 
 
-_COLUMNS = "id, source, request, cursor, done, total, given"
+_COLUMNS = "id, source, request, cursor, done, total, given, wanted"
 
 
-def open_search(db: Database, source: str, request: str, query: str, now: float) -> Search:
-    """Return the search for this request, made if it is new."""
+def open_search(
+    db: Database,
+    source: str,
+    request: str,
+    query: str,
+    now: float,
+    *,
+    wanted: int | None = None,
+) -> Search:
+    """Return the search for this request, made if it is new.
+
+    Args:
+        db: the catalog.
+        source: name of the source.
+        request: JSON of what is asked; the same text is the same search.
+        query: the search text; empty if there is none.
+        now: Unix seconds.
+        wanted: candidates to take at most, earlier runs included; None: all.
+    """
     with db.transaction():
         db.execute(
             "INSERT INTO searches (source, request, query, created_at) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO NOTHING",
             (source, request, query, now),
+        )
+        db.execute(
+            "UPDATE searches SET wanted = ? WHERE source = ? AND request = ?",
+            (wanted, source, request),
         )
     row = db.one(
         f"SELECT {_COLUMNS} FROM searches WHERE source = ? AND request = ?",  # noqa: S608 - our own column list
@@ -59,14 +87,34 @@ def by_id(db: Database, search_id: int) -> Search:
 
 
 def unfinished(db: Database) -> list[Search]:
-    """Return the searches that have more to give, oldest first."""
+    """Return the searches of which more is wanted, oldest first."""
     rows = db.all(f"SELECT {_COLUMNS} FROM searches WHERE NOT done ORDER BY id")  # noqa: S608 - our own column list
-    return [_search(row) for row in rows]
+    return [each for each in map(_search, rows) if each.wants_more]
 
 
-def _search(row: tuple[int, str, str, str | None, int, int | None, int]) -> Search:
-    number, source, request, cursor, done, total, given = row
-    return Search(number, source, request, cursor, bool(done), total, given)
+def restart(db: Database, search_id: int) -> None:
+    """Let a search begin again from its first page; its candidates stay."""
+    with db.transaction():
+        db.execute(
+            "UPDATE searches SET cursor = NULL, done = 0, given = 0, skipped = '{}' WHERE id = ?",
+            (search_id,),
+        )
+
+
+def forget_unanswered(db: Database, search_id: int) -> None:
+    """Delete a search that never gave a page, e.g. of a file that is not there."""
+    with db.transaction():
+        db.execute(
+            "DELETE FROM searches WHERE id = ? AND given = 0 AND NOT done AND cursor IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM candidates WHERE search_id = searches.id) "
+            "AND NOT EXISTS (SELECT 1 FROM hints WHERE search_id = searches.id)",
+            (search_id,),
+        )
+
+
+def _search(row: tuple[int, str, str, str | None, int, int | None, int, int | None]) -> Search:
+    number, source, request, cursor, done, total, given, wanted = row
+    return Search(number, source, request, cursor, bool(done), total, given, wanted)
 
 
 def add_page(
@@ -176,11 +224,24 @@ def _class_id(db: Database, name: str) -> int:
     return int(db.one("SELECT id FROM classes WHERE name = ?", (name,))[0])
 
 
-def set_quota(db: Database, quota: int, names: Sequence[str] | None = None) -> None:
-    """Ask for `quota` images of each of these classes; of all classes if None."""
+def set_quota(db: Database, quota: int, names: Sequence[str]) -> None:
+    """Ask for `quota` images of each of these classes, made if they are new."""
     with db.transaction():
-        if names is None:
-            db.execute("UPDATE classes SET quota = ? WHERE name != ''", (quota,))
-            return
         _class_ids(db, set(names))
         db.many("UPDATE classes SET quota = ? WHERE name = ?", ((quota, name) for name in names))
+
+
+def set_quota_of_all(db: Database, quota: int) -> None:
+    """Ask for `quota` images of every class."""
+    with db.transaction():
+        db.execute("UPDATE classes SET quota = ? WHERE name != ''", (quota,))
+
+
+def set_quota_of_search(db: Database, quota: int, search_id: int) -> None:
+    """Ask for `quota` images of every class that a search has named so far."""
+    with db.transaction():
+        db.execute(
+            "UPDATE classes SET quota = ? WHERE name != '' AND EXISTS "
+            "(SELECT 1 FROM hints WHERE class_id = classes.id AND search_id = ?)",
+            (quota, search_id),
+        )

@@ -9,6 +9,7 @@ import typer
 from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
+from curate.cli.tables import draw_table
 from curate.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def balance(
     seed: opt.SeedOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Apply class thresholds, split without leaks, and write a Parquet manifest."""
+    """Choose images, split them without leaks, write a manifest."""
     flags = {
         "balance.min_per_class": min_per_class,
         "balance.max_per_class": max_per_class,
@@ -45,12 +46,12 @@ def balance(
 
 
 def _draw(console: Console, document: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table("class", "before", "after", "train", "val", "test")
-    for name, n in document["classes"].items():
-        table.add_row(name, *(f"{n[key]:,}" for key in ("before", "after", "train", "val", "test")))
-    console.print(table)
+    keys = ("before", "after", "train", "val", "test")
+    rows = [(name, *(n[key] for key in keys)) for name, n in document["classes"].items()]
+    draw_table(console, ("class", *keys), rows)
     for name, n in document["dropped"].items():
-        console.print(f"dropped {name}: {n:,} images, too few")
-    console.print(f"{document['manifest'] or 'dry run'}: {document['path'] or 'nothing written'}")
+        console.print(f"dropped {name}: {n:,} images, too few", markup=False)
+    for reason, n in document["left_out"].items():
+        console.print(f"left out as {reason}: {n:,} images", markup=False)
+    where = f"{document['manifest'] or 'dry run'}: {document['path'] or 'nothing written'}"
+    console.print(where + (", as it was" if document["unchanged"] else ""), markup=False)

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from curate.config import Settings
     from curate.project import Project
 
-LIBRARIES = ("pycurl", "simplejpeg", "pillow", "numpy", "pyarrow", "pandas", "requests")
+LIBRARIES = (
+    "pycurl",
+    "simplejpeg",
+    "pillow",
+    "numpy",
+    "pyarrow",
+    "pandas",
+    "requests",
+    "python-unsplash",
+)
 REACH_TIMEOUT_S = 5.0
 LOW_DISK_BYTES = 5 * 10**9
 SQLITE_MIN = (3, 38, 0)
@@ -46,15 +55,15 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(session: Session) -> ExitCode:
-    """Check versions, keys, network, disk and the project; say what to do about faults."""
+    """Check versions, keys, network, disk and project."""
     with session.project() as project:
         checks = list(_checks(project))
 
     def draw(console: Console) -> None:
-        marks = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
+        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
         for check in checks:
-            console.print(f"{marks[check.state]:>6}  {check.name}: ", end="")
-            console.print(check.detail, markup=False)
+            console.print(f"{check.state:>4}", style=colours[check.state], end="  ")
+            console.print(f"{check.name}: {check.detail}", markup=False, soft_wrap=True)
 
     session.show({"checks": [asdict(check) for check in checks]}, draw)
     failed = any(check.state == "fail" for check in checks)

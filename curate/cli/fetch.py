@@ -10,15 +10,19 @@ import typer
 
 from curate.cli import options as opt
 from curate.cli.progress import Bars
-from curate.cli.session import Session, command
+from curate.cli.session import Session, command, report_error
 from curate.cli.status import draw_status
+from curate.cli.tables import draw_table, human_bytes, human_seconds
 from curate.errors import ExitCode, UsageError
 from curate.records import Reason
 from curate.report.status import status_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from curate.finding import FetchRequest
     from curate.project import FetchResult
+    from curate.report.plan import Plan, Threshold
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +56,7 @@ def fetch(
     max_wait: opt.MaxWaitOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Search for images, download them, verify them; or resume what was left.
+    """Search for images, download and verify them; or resume.
 
     With no source of candidates, what is pending or due for another try is fetched.
     """
@@ -88,12 +92,14 @@ def fetch(
 
 def import_(
     session: Session,
-    folder: Annotated[Path, typer.Argument(help="A folder; sub-folders name the classes.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder; sub-folders name the classes.", metavar="DIR")
+    ],
     class_: opt.ClassOption = None,
     link: opt.LinkOption = False,
     workers: opt.WorkersOption = None,
 ) -> ExitCode:
-    """Copy a folder's images into the project; the folder itself is never changed."""
+    """Copy a folder's images into the project; it stays as it is."""
     classes = None if class_ is None else (class_,)
     flags = {"fetch.workers": workers}
     with Bars(session) as bars, session.project(flags, bars) as project:
@@ -105,29 +111,64 @@ def plan(
     session: Session,
     query: opt.QueryOption = None,
     source: opt.SourceOption = None,
+    urls: opt.UrlsOption = None,
+    folder: opt.FolderOption = None,
+    url_column: opt.UrlColumnOption = None,
+    class_column: opt.ClassColumnOption = None,
     class_: opt.ClassOption = None,
     class_by: opt.ClassByOption = None,
     param: opt.ParamOption = None,
-    dry_run: opt.DryRunOption = False,
+    min_per_class: opt.MinPerClassOption = None,
+    max_per_class: opt.MaxPerClassOption = None,
+    dry_run: opt.DryRunOption = False,  # noqa: ARG001 - this is what the command does
 ) -> ExitCode:
-    """Count candidates per class: of a search before it is made, or of the catalog.
+    """Count candidates per class before anything is downloaded.
 
-    Nothing is ever written; --dry-run is accepted because it is what this command does.
+    Of a search before it is made, or else of the catalog; says what class thresholds would
+    keep, and how large that would be. Nothing is ever written, with or without --dry-run.
     """
-    request = _request(query=query, source=source, class_=class_, class_by=class_by, param=param)
-    with session.project() as project:
-        classes = project.plan(request) if project.exists or request.source_name else {}
-
-    def draw(console: Any) -> None:
-        from rich.table import Table
-
-        table = Table("class", "candidates")
-        for name, n in sorted(classes.items(), key=lambda pair: (-pair[1], pair[0])):
-            table.add_row(name or "(no class)", f"{n:,}")
-        console.print(table)
-
-    session.show({"classes": classes, "dry_run": dry_run}, draw)
+    request = _request(
+        query=query,
+        source=source,
+        path=_path(urls, folder),
+        url_column=url_column,
+        class_column=class_column,
+        class_=class_,
+        class_by=class_by,
+        param=param,
+    )
+    flags = {"balance.min_per_class": min_per_class, "balance.max_per_class": max_per_class}
+    with session.project(flags) as project:
+        made = project.plan(request)
+    session.show(made.to_json(), lambda console: _draw_plan(console, made))
     return ExitCode.DONE
+
+
+def _draw_plan(console: Console, made: Plan) -> None:
+    largest_first = sorted(made.classes.items(), key=lambda pair: (-pair[1], pair[0]))
+    rows = [(name or "(no class)", n) for name, n in largest_first]
+    draw_table(console, ("class", "candidates"), rows)
+    if not made.thresholds:
+        return
+    console.print()
+    kept = [
+        (f"{each.min:,}", each.classes, each.images, capped.images, _size(capped))
+        for each, capped in zip(made.thresholds[::2], made.thresholds[1::2], strict=True)
+    ]
+    draw_table(console, ("at least", "classes", "all of them", "capped at that", "size"), kept)
+    chosen = made.chosen
+    cap = f" to {chosen.max:,}" if chosen.max else " or more"
+    console.print(
+        f"\n{chosen.min:,}{cap} a class: {chosen.images:,} candidates in "
+        f"{chosen.classes:,} classes{', ' + _size(chosen) if chosen.bytes is not None else ''}"
+    )
+
+
+def _size(each: Threshold) -> str:
+    if each.bytes is None:
+        return ""
+    time_ = "" if each.seconds is None else f" in {human_seconds(each.seconds)}"
+    return f"{human_bytes(each.bytes)}{time_}"
 
 
 def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> ExitCode:
@@ -135,9 +176,10 @@ def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> 
         found = project.preview(request)
         pending = project.status()[0].pending if project.exists else 0
 
-    def draw(console: Any) -> None:
+    def draw(console: Console) -> None:
         for name, n in found.items():
-            console.print(f"{name}: {'unknown' if n is None else f'{n:,}'} candidates")
+            number = "unknown" if n is None else f"{n:,}"
+            console.print(f"{name}: {number} candidates", markup=False)
         console.print(f"{pending:,} candidates are pending; nothing was written")
 
     session.show({"would_search": found, "pending": pending}, draw)
@@ -145,11 +187,12 @@ def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> 
 
 
 def _show_result(session: Session, result: FetchResult) -> ExitCode:
-    from curate.cli.session import report_error
-
     classes = list(result.classes)
     document = status_json(result.counts, classes, dict(result.skipped))
-    session.show(document, lambda console: draw_status(console, result.counts, classes))
+    session.show(
+        document,
+        lambda console: draw_status(console, result.counts, classes, result.skipped),
+    )
     if result.error is not None:
         report_error(session, result.error.kind, result.error.message, result.error.hint)
         return result.error.exit_code

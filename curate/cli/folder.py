@@ -22,10 +22,12 @@ def init(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
         raise UsageError(f"{path} is there already", "edit it, or move it away first")
     if not dry_run:
         session.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(template(), encoding="utf-8")
-
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template())
     session.show(
         {"path": str(path), "written": not dry_run},
-        lambda console: console.print(template() if dry_run else f"wrote {path}"),
+        lambda console: console.print(
+            template() if dry_run else f"wrote {path}", markup=False, soft_wrap=True
+        ),
     )
     return ExitCode.DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from curate import __version__
 from curate.cli import balance, demo, doctor, fetch, folder, status
+from curate.cli.session import Session, report_error
+from curate.errors import ExitCode
 
 app = typer.Typer(
     name="curate",
@@ -34,7 +37,9 @@ def _root(
     ctx: typer.Context,
     project: Annotated[
         Path | None,
-        typer.Option("-C", "--project", help="Project folder. [default: the current one]"),
+        typer.Option(
+            "-C", "--project", help="Project folder. [default: the current one]", metavar="DIR"
+        ),
     ] = None,
     _version: Annotated[
         bool,
@@ -46,6 +51,29 @@ def _root(
     ctx.obj = {"project": project}
 
 
+# What the parser raises; typer names only this one, with or without a click of its own.
+_Refused: type[Exception] = typer.BadParameter.__mro__[2]
+
+
 def main() -> None:
-    """Run the program."""
-    app()
+    """Run the program; end the process with its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except _Refused as error:
+        code = _refuse(error)
+    except typer.Abort:
+        code = ExitCode.INTERRUPTED
+    sys.exit(int(code or 0))
+
+
+def _refuse(error: Exception) -> ExitCode:
+    """Say what is wrong with the call, in one line; without any command, show the help."""
+    text = str(error.format_message()) if hasattr(error, "format_message") else str(error)
+    if text.startswith("Usage:"):
+        print(text)
+        return ExitCode.DONE
+    session = Session(Path(), as_json="--json" in sys.argv, quiet=False, verbose=False)
+    names = [str(each.name) for each in app.registered_commands]
+    called = next((f"{each} " for each in sys.argv[1:] if each in names), "")
+    report_error(session, "usage", text.rstrip("."), f"see `curate {called}--help`")
+    return ExitCode.USAGE

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from curate.config import describe
+from curate.records import Reason
 
 
 def _setting(section: str, key: str, *names: str, metavar: str | None = None) -> Any:
@@ -26,47 +27,73 @@ SourceOption = Annotated[
     str | None,
     typer.Option(
         "--source",
+        metavar="NAME",
         help="unsplash, gbif, urls, folder or a plug-in's name. "
         "[default: from the other flags; unsplash for --query]",
     ),
 ]
 UrlsOption = Annotated[
-    Path | None, typer.Option("--urls", help="A list of URLs: CSV, TSV, JSON Lines or Parquet.")
+    Path | None,
+    typer.Option("--urls", metavar="FILE", help="A list of URLs: CSV, TSV, JSON Lines or Parquet."),
 ]
-FolderOption = Annotated[Path | None, typer.Option("--folder", help="A folder of images.")]
+FolderOption = Annotated[
+    Path | None, typer.Option("--folder", metavar="DIR", help="A folder of images.")
+]
 UrlColumnOption = Annotated[
-    str | None, typer.Option("--url-column", help="Column with the URL. [default: by its name]")
+    str | None,
+    typer.Option(
+        "--url-column", metavar="NAME", help="Column with the URL. [default: by its name]"
+    ),
 ]
 ClassColumnOption = Annotated[
-    str | None, typer.Option("--class-column", help="Column with the class. [default: by its name]")
+    str | None,
+    typer.Option(
+        "--class-column", metavar="NAME", help="Column with the class. [default: by its name]"
+    ),
 ]
 ClassOption = Annotated[
     str | None,
     typer.Option(
-        "--class", help='Class hint for all that is found; "" marks negatives. [default: the query]'
+        "--class",
+        metavar="NAME",
+        help='Class hint for all that is found; "" marks negatives. [default: the query]',
     ),
 ]
 ClassByOption = Annotated[
-    str | None, typer.Option("--class-by", help="Field that gives the class, e.g. species.")
+    str | None,
+    typer.Option("--class-by", metavar="COLUMN", help="Field that gives the class, e.g. species."),
 ]
 ParamOption = Annotated[
     list[str] | None,
-    typer.Option("--param", help="KEY=VALUE, passed to the source's API; may be repeated."),
+    typer.Option(
+        "--param", metavar="KEY=VALUE", help="A parameter for the source's API; may be repeated."
+    ),
 ]
 LicenseOption = Annotated[
-    str | None, typer.Option("--license", help="Licences to take, e.g. cc0,cc-by. [default: all]")
+    str | None,
+    typer.Option(
+        "--license", metavar="LIST", help="Licences to take, e.g. cc0,cc-by. [default: all]"
+    ),
 ]
 PerClassOption = Annotated[
     int | None,
-    typer.Option("--per-class", help="Valid, distinct images to end with for each class.", min=1),
+    typer.Option(
+        "--per-class", metavar="N", help="Valid, distinct images to end with for each class.", min=1
+    ),
 ]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", help="Candidates to take from each search at most.", min=1)
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", help="Candidates to take from each search at most.", min=1
+    ),
 ]
 RetryOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--retry", help="Put failures of this reason back into the queue; may be repeated."
+        "--retry",
+        metavar="REASON",
+        help="Put failures of this reason back into the queue; may be repeated. "
+        f"One of: {', '.join(Reason)}.",
     ),
 ]
 DryRunOption = Annotated[
@@ -87,15 +114,27 @@ SideOption = Annotated[
 ]
 AllowHostOption = Annotated[
     list[str] | None,
-    typer.Option("--allow-host", help="Host name or CIDR that may be private; may be repeated."),
+    typer.Option(
+        "--allow-host",
+        metavar="HOST|CIDR",
+        help="Host name or CIDR that may be private; may be repeated.",
+    ),
 ]
-ConnectionsOption = Annotated[int | None, _setting("fetch", "connections", "--connections")]
-PerHostOption = Annotated[int | None, _setting("fetch", "per_host", "--per-host")]
-WorkersOption = Annotated[int | None, _setting("fetch", "workers", "--workers")]
-TriesOption = Annotated[int | None, _setting("fetch", "tries", "--tries")]
-MaxWaitOption = Annotated[float | None, _setting("fetch", "max_wait_s", "--max-wait")]
+ConnectionsOption = Annotated[
+    int | None, _setting("fetch", "connections", "--connections", metavar="N")
+]
+PerHostOption = Annotated[int | None, _setting("fetch", "per_host", "--per-host", metavar="N")]
+WorkersOption = Annotated[int | None, _setting("fetch", "workers", "--workers", metavar="N")]
+TriesOption = Annotated[int | None, _setting("fetch", "tries", "--tries", metavar="N")]
+MaxWaitOption = Annotated[
+    float | None, _setting("fetch", "max_wait_s", "--max-wait", metavar="SECONDS")
+]
 
-MinPerClassOption = Annotated[int | None, _setting("balance", "min_per_class", "--min-per-class")]
-MaxPerClassOption = Annotated[int | None, _setting("balance", "max_per_class", "--max-per-class")]
+MinPerClassOption = Annotated[
+    int | None, _setting("balance", "min_per_class", "--min-per-class", metavar="N")
+]
+MaxPerClassOption = Annotated[
+    int | None, _setting("balance", "max_per_class", "--max-per-class", metavar="N")
+]
 SplitsOption = Annotated[str | None, _setting("balance", "splits", "--splits", metavar="A,B,C")]
-SeedOption = Annotated[int | None, _setting("balance", "seed", "--seed")]
+SeedOption = Annotated[int | None, _setting("balance", "seed", "--seed", metavar="N")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 import sys
 import time
 import traceback
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
     from curate.progress import Progress
     from curate.project import Project
 
+PIPE_COLUMNS = 1000
+
 ProjectOption = Annotated[
     Path | None,
-    typer.Option("-C", "--project", help="Project folder. [default: the current one]"),
+    typer.Option(
+        "-C", "--project", help="Project folder. [default: the current one]", metavar="DIR"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")]
@@ -67,9 +72,9 @@ class Session:
         return Project(self.folder, flags=flags, progress=progress or silent, notify=self.say)
 
     def say(self, text: str) -> None:
-        """Tell the person something, on stderr."""
+        """Tell the person something, on stderr; as a line of JSON if that was asked for."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            print(json.dumps({"note": text}) if self.as_json else text, file=sys.stderr)
 
     def show(self, document: Mapping[str, Any], draw: Callable[[Console], None]) -> None:
         """Print a result to stdout: as one JSON document, or drawn for a person."""
@@ -78,7 +83,9 @@ class Session:
             return
         from rich.console import Console
 
-        draw(Console(highlight=False))
+        # In a pipe nothing is folded: lines stay whole for whoever reads them.
+        width = None if sys.stdout.isatty() else PIPE_COLUMNS
+        draw(Console(highlight=False, emoji=False, width=width))
 
 
 def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., Any]], Any]:
@@ -97,7 +104,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[...
 
         run.__signature__ = _with_shared(function)  # type: ignore[attr-defined]
         run.__annotations__ = {}
-        app.command(name)(run)
+        app.command(name or function.__name__)(run)
         return function
 
     return register
@@ -126,7 +133,9 @@ def _session(ctx: typer.Context, values: dict[str, Any]) -> Session:
 def _guarded(session: Session, call: Callable[[], ExitCode | None]) -> int:
     """Run a command; the one place that catches everything."""
     try:
-        return int(call() or ExitCode.DONE)
+        code = int(call() or ExitCode.DONE)
+        sys.stdout.flush()
+        return code
     except CurateError as error:
         if session.verbose:
             traceback.print_exc()
@@ -137,13 +146,14 @@ def _guarded(session: Session, call: Callable[[], ExitCode | None]) -> int:
         report_error(session, "interrupted", "stopped", hint)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output went away
+        # Whoever read our output went away; what is left in the buffer must not complain later.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.ERROR)
     except OSError as error:
         if session.verbose:
             traceback.print_exc()
-        where = f" {error.filename}" if error.filename else ""
-        report_error(session, "system", f"{error.strerror or error}{where}", "")
+        where = f"{error.filename}: " if error.filename else ""
+        report_error(session, "system", f"{where}{error.strerror or error}", "")
         return int(ExitCode.ERROR)
     except Exception as error:  # noqa: BLE001 - the outer door
         log = _write_log(session)
@@ -153,13 +163,13 @@ def _guarded(session: Session, call: Callable[[], ExitCode | None]) -> int:
 
 
 def report_error(session: Session, kind: str, message: str, hint: str) -> None:
-    """Print one error to stderr, as JSON if that was asked for."""
+    """Print one error to stderr, in one line; as JSON if that was asked for."""
+    message, hint = " ".join(message.split()), " ".join(hint.split())
     if session.as_json:
-        print(
-            json.dumps({"error": {"kind": kind, "message": message, "hint": hint}}), file=sys.stderr
-        )
-        return
-    print(f"curate: {message}" + (f" ({hint})" if hint else ""), file=sys.stderr)
+        text = json.dumps({"error": {"kind": kind, "message": message, "hint": hint}})
+    else:
+        text = f"curate: {message}" + (f" ({hint})" if hint else "")
+    print(text, file=sys.stderr)
 
 
 def _write_log(session: Session) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
+from curate.cli.tables import draw_table, human_bytes
 from curate.errors import ExitCode
 from curate.report.status import status_json
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.catalog.counts import ClassCount, Counts
+    from curate.project import Project
 
 
 def register(app: typer.Typer) -> None:
@@ -24,16 +27,13 @@ def register(app: typer.Typer) -> None:
 
 
 def status(session: Session) -> ExitCode:
-    """Say what was found, what became of it, and why images are missing."""
+    """Say what was found, what became of it, and what is missing."""
     with session.project() as project:
-        if not project.exists:
-            session.say(
-                f"{project.folder} holds no catalog yet: `curate fetch --query …` makes one"
-            )
+        _say_if_new(session, project)
         counts, classes, skipped = project.status()
     session.show(
         status_json(counts, classes, skipped),
-        lambda console: draw_status(console, counts, classes),
+        lambda console: draw_status(console, counts, classes, skipped),
     )
     return ExitCode.DONE
 
@@ -44,8 +44,9 @@ def verify(
         bool, typer.Option("--repair", help="Fetch damaged and missing images again.")
     ] = False,
 ) -> ExitCode:
-    """Read every image again; compare with the catalog and with every manifest."""
+    """Read every image again; compare with catalog and manifests."""
     with Bars(session) as bars, session.project(progress=bars) as project:
+        _say_if_new(session, project)
         result = project.verify(repair=repair)
     document: dict[str, Any] = {
         "checked": result.checked,
@@ -64,37 +65,55 @@ def verify(
 
     def draw(console: Console) -> None:
         for fault in result.faults:
-            console.print(f"{fault.kind}: {fault.path or fault.image_id or ''}: {fault.detail}")
-        console.print(
-            f"{result.checked:,} images checked, {len(result.faults):,} faults"
-            + (f", {result.repaired:,} fetched again" if repair else "")
-        )
+            text = f"{fault.kind}: {fault.path or fault.image_id or ''}: {fault.detail}"
+            console.print(text, markup=False)
+        ends = [f"{result.checked:,} images checked", f"{len(result.faults):,} faults"]
+        if result.unrecorded:
+            ends.append(f"{result.unrecorded:,} files that no row knows")
+        if repair:
+            ends.append(f"{result.repaired:,} fetched again")
+        console.print(", ".join(ends))
 
     session.show(document, draw)
-    if result.faults and not repair:
+    if any(fault.image_id for fault in result.faults) and not repair:
         session.say("run `curate verify --repair` to fetch damaged and missing images again")
     return ExitCode.FAULTS_FOUND if result.faults else ExitCode.DONE
 
 
-def draw_status(console: Console, counts: Counts, classes: list[ClassCount]) -> None:
-    """Draw candidates by outcome and images by class."""
-    from rich.table import Table
+def _say_if_new(session: Session, project: Project) -> None:
+    if not project.exists:
+        session.say(f"{project.folder} holds no catalog yet: `curate fetch --query …` makes one")
 
-    outcomes = Table("candidates", "n")
-    for name, n in [
+
+def draw_status(
+    console: Console, counts: Counts, classes: list[ClassCount], skipped: Mapping[str, int]
+) -> None:
+    """Draw candidates by outcome and images by class.
+
+    Args:
+        console: where.
+        counts: candidates and images.
+        classes: images by class hint.
+        skipped: rows of sources that gave no candidate, by reason.
+    """
+    outcomes = [
         ("stored", counts.stored),
         ("duplicate", counts.duplicate),
         ("pending", counts.pending),
         *((f"failed: {reason}", n) for reason, n in counts.failed.items()),
         ("total", counts.total),
-    ]:
-        outcomes.add_row(name, f"{n:,}", style="bold" if name == "total" else None)
-    console.print(outcomes)
+    ]
+    draw_table(console, ("candidates", "n"), outcomes, bold=("total",))
+    if counts.retrying:
+        console.print(f"{counts.retrying:,} of the pending ones have failed before")
+    if skipped:
+        parts = ", ".join(f"{reason} {n:,}" for reason, n in sorted(skipped.items()))
+        console.print(f"rows that gave no candidate: {parts}", markup=False)
     named = [each for each in classes if each.name]
     if named:
-        table = Table("class", "images", "wanted", "in reserve")
-        for each in named:
-            wanted = "" if each.quota is None else f"{each.quota:,}"
-            table.add_row(each.name, f"{each.images:,}", wanted, f"{each.pending:,}")
-        console.print(table)
-    console.print(f"{counts.kept:,} images, {counts.n_bytes / 1e6:,.1f} MB")
+        console.print()
+        rows = [(each.name, each.images, each.quota, each.pending) for each in named]
+        draw_table(console, ("class", "images", "wanted", "in reserve"), rows)
+    excluded = "".join(f", {n:,} excluded as {reason}" for reason, n in counts.excluded.items())
+    size = human_bytes(counts.n_bytes)
+    console.print(f"\n{counts.kept:,} images kept{excluded}; {size} in all", markup=False)

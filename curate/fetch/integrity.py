@@ -6,12 +6,12 @@ knows (stored at the moment of a kill) harms nothing and is counted apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from curate.catalog import images
+from curate.catalog import candidates, images
 from curate.catalog.database import Database
 from curate.catalog.images import StoredFile
 from curate.engine import Engine
@@ -24,7 +24,7 @@ class Fault:
     """One thing that is not as the catalog says."""
 
     kind: str
-    """`missing`, `size`, `changed`, `unreadable`, `catalog`, or a manifest's fault."""
+    """`missing`, `size`, `changed`, `unreadable`, `lost`, `catalog`, or a manifest's fault."""
     detail: str
     """One line for a person."""
     image_id: str | None = None
@@ -65,10 +65,55 @@ def check_store(
         faults.extend(found)
         progress("verify", checked, total, faults=len(faults))
     faults.sort(key=lambda fault: (fault.image_id or "", fault.kind))
-    unrecorded = tuple(
-        path for path in store.files() if not images.is_known(db, path.name.partition(".")[0])
-    )
-    return Integrity(checked, tuple(faults), unrecorded)
+    return Integrity(checked, tuple(faults), tuple(_unrecorded(db, store)))
+
+
+def repair_store(
+    db: Database, store: Store, found: Integrity, fetch_chosen: Callable[[], object]
+) -> tuple[int, list[Fault]]:
+    """Fetch damaged and missing images again; delete files that no row knows.
+
+    Call with the writer's lock held since before the check.
+
+    Args:
+        db: the catalog.
+        store: the files.
+        found: what the check found.
+        fetch_chosen: fetches the candidates that `candidates.CHOSEN` means.
+
+    Returns:
+        How many images are whole again, and the faults that are left.
+    """
+    for path in found.unrecorded:
+        path.unlink(missing_ok=True)
+    owners: dict[str, list[int]] = {}
+    for image_id in sorted({fault.image_id for fault in found.faults if fault.image_id}):
+        for path in store.root.glob(f"{image_id[:2]}/{image_id}.*"):
+            path.unlink()
+        owners[image_id] = images.take_back(db, image_id)
+    candidates.choose(db, [number for ids in owners.values() for number in ids])
+    fetch_chosen()
+    lost = [
+        Fault("lost", _why_lost(db, ids), image_id)
+        for image_id, ids in owners.items()
+        if images.known_format(db, image_id) is None
+    ]
+    left = [fault for fault in found.faults if not fault.image_id]
+    return len(owners) - len(lost), [*left, *lost]
+
+
+def _why_lost(db: Database, ids: list[int]) -> str:
+    reasons = {candidates.last_reason(db, number) for number in ids} - {None}
+    why = ", ".join(sorted(str(each) for each in reasons))
+    return f"not fetched again: {why or 'its source gives other bytes now'}"
+
+
+def _unrecorded(db: Database, store: Store) -> Iterator[Path]:
+    for path in store.files():
+        image_id = path.name.partition(".")[0]
+        known = images.known_format(db, image_id)
+        if known is None or path != store.path(image_id, known):
+            yield path
 
 
 def _check_files(root: str, files: list[StoredFile]) -> list[Fault]:
