@@ -305,7 +305,7 @@ def test_a_benign_oddity_is_let_in_with_a_note(oddity: str) -> None:
     assert bits_apart(row, accepted(good("jpeg"))) <= 1
 
 
-@pytest.mark.parametrize("oddity", set(benign_oddities()) - {"padding before the end"})
+@pytest.mark.parametrize("oddity", sorted(set(benign_oddities()) - {"padding before the end"}))
 def test_a_benign_oddity_does_not_hide_damage_behind_it(oddity: str) -> None:
     odd, plain = benign_oddities()[oddity], good("jpeg")
     tail = plain[-600:-2]
