@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,13 @@ Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 BLOCK = 1 << 15
-"""Hashes compared in one go: the working set stays in a core's own cache."""
+"""Hashes compared in one go."""
+CACHED = 1 << 16
+"""Hashes that a core's own cache holds."""
+LOOKED_UP = 1 << 14
+"""Further items looked up with one mask after the other, for the same reason."""
+MASKS_A_BLOCK = 64
+"""Masks after which the items in crowded slots are compared."""
 PAIRS_A_BLOCK = 1 << 20
 """Bound of the pairs in one block of results."""
 _BRUTE_PAIRS = 1 << 31
@@ -207,97 +213,125 @@ def _in_band(hashes: Hashes, band: Band, radius: int) -> Iterator[tuple[Ints, In
         yield table.order[left], table.order[right]
     if not len(table.more):
         return
-    for mask in masks:
-        for left, right in _further(table, mask, radius):
-            yield table.order[left], table.order[right]
+    for left, right in _further(table, masks, radius):
+        yield table.order[left], table.order[right]
 
 
 def _masks(band: Band) -> list[int]:
-    return [
+    return sorted(
         sum(1 << bit for bit in bits)
         for flips in range(band.flips + 1)
         for bits in combinations(range(band.width), flips)
-    ]
+    )
 
 
 def _streamed(table: _Table, masks: list[int], radius: int) -> Iterator[tuple[Ints, Ints]]:
     """Compare first items with first items: the table with itself, shifted by each mask."""
     width, n_groups = table.band.width, table.band.flips + 1
     edges = [number * width // n_groups for number in range(n_groups + 1)]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inner = ((1 << (high - low)) - 1) << low
         untouched = [mask for mask in masks if mask and not mask & inner]
         masks = [mask for mask in masks if mask & inner]
         shape = (1 << (width - high), 1 << (high - low), 1 << low)
         turned = table.hashes.reshape(shape).transpose(0, 2, 1)
         rows = np.ascontiguousarray(turned).reshape(-1, shape[1])
-        for mask in untouched:
-            flipped = (mask >> high << low) | (mask & ((1 << low) - 1))
-            for left, right, column in _near_rows(rows, flipped, radius):
-                slots = (left >> low << high) | (column << low) | (left & ((1 << low) - 1))
-                items = table.first[slots], table.first[slots ^ mask]
-                real = (items[0] >= 0) & (items[1] >= 0)
-                if real.any():
-                    yield items[0][real].astype(np.int64), items[1][real].astype(np.int64)
+        for left, right, column in _near_rows(
+            rows, [_closed(m, low, high) for m in untouched], radius
+        ):
+            items = tuple(
+                table.first[(row >> low << high) | (column << low) | (row & ((1 << low) - 1))]
+                for row in (left, right)
+            )
+            real = (items[0] >= 0) & (items[1] >= 0)
+            if real.any():
+                yield items[0][real].astype(np.int64), items[1][real].astype(np.int64)
 
 
-def _near_rows(rows: Hashes, mask: int, radius: int) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Compare each row with the row whose number differs by `mask`, element by element."""
+def _closed(mask: int, low: int, high: int) -> int:
+    """Take the (unset) bits from `low` to before `high` out of a mask."""
+    return (mask >> high << low) | (mask & ((1 << low) - 1))
+
+
+def _near_rows(rows: Hashes, masks: list[int], radius: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Compare each row with the rows whose numbers differ by a mask, element by element.
+
+    Runs of rows are taken one after the other, with all masks in ascending order: the few
+    runs that they meet then stay in the cache.
+    """
     n_rows, length = rows.shape
-    top = 1 << (mask.bit_length() - 1)
-    numbers = np.arange(n_rows // 2, dtype=np.int64)
-    numbers = (numbers & ~(top - 1)) << 1 | (numbers & (top - 1))  # those without the top bit
+    run = min(n_rows, max(1, CACHED // length))
     height = max(1, BLOCK // length)
     ours, theirs = np.empty((2, height, length), dtype=np.uint64)
     distance = np.empty((height, length), dtype=np.uint8)
-    for start in range(0, len(numbers), height):
-        left = numbers[start : start + height]
-        n = len(left)
-        np.take(rows, left, axis=0, out=ours[:n], mode="clip")
-        np.take(rows, left ^ mask, axis=0, out=theirs[:n], mode="clip")
-        np.bitwise_xor(ours[:n], theirs[:n], out=ours[:n])
-        np.bitwise_count(ours[:n], out=distance[:n])
-        near = np.flatnonzero(distance[:n] <= radius)
-        if len(near):
-            row, column = np.divmod(near, length)
-            yield left[row], left[row] ^ mask, column
+    for first in range(0, n_rows, run):
+        every = np.arange(first, first + run)
+        for mask in masks:
+            # Of the two directions, the one from the row without the mask's highest bit.
+            numbers = every[(every & (1 << (mask.bit_length() - 1))) == 0]
+            for start in range(0, len(numbers), height):
+                left = numbers[start : start + height]
+                n = len(left)
+                np.take(rows, left, axis=0, out=ours[:n], mode="clip")
+                np.take(rows, left ^ mask, axis=0, out=theirs[:n], mode="clip")
+                np.bitwise_xor(ours[:n], theirs[:n], out=ours[:n])
+                np.bitwise_count(ours[:n], out=distance[:n])
+                near = np.flatnonzero(distance[:n] <= radius)
+                if len(near):
+                    row, column = np.divmod(near, length)
+                    yield left[row], left[row] ^ mask, column
 
 
-def _further(table: _Table, mask: int, radius: int) -> Iterator[tuple[Ints, Ints]]:
-    """Compare further items with all items of the slots that the mask leads to."""
-    n = min(BLOCK, len(table.more))
+def _further(table: _Table, masks: list[int], radius: int) -> Iterator[tuple[Ints, Ints]]:
+    """Compare further items with all items of the slots that each mask leads to."""
+    n = LOOKED_UP
     slots = np.empty(n, dtype=np.int64)
     both = np.empty(n, dtype=np.uint64)
     distance = np.empty(n, dtype=np.uint8)
     crowded = np.empty(n, dtype=np.bool_)
-    for start in range(0, len(table.more), BLOCK):
-        own = table.more_slots[start : start + BLOCK]
+    for start in range(0, len(table.more), LOOKED_UP):
+        own = table.more_slots[start : start + LOOKED_UP]
         n = len(own)
-        np.bitwise_xor(own, mask, out=slots[:n])
-        np.take(table.hashes, slots[:n], out=both[:n], mode="clip")
-        np.bitwise_xor(both[:n], table.more[start : start + BLOCK], out=both[:n])
-        np.bitwise_count(both[:n], out=distance[:n])
-        near = np.flatnonzero(distance[:n] <= radius)
-        if len(near):
-            yield table.more_items[near + start], table.first[slots[near]].astype(np.int64)
-        np.take(table.crowded, slots[:n], out=crowded[:n], mode="clip")
-        meeting = np.flatnonzero(crowded[:n])
-        if len(meeting):
-            yield from _met(table, meeting + start, mask, radius)
+        waiting: list[Ints] = []
+        since = 0
+        for number, mask in enumerate(masks):
+            np.bitwise_xor(own, mask, out=slots[:n])
+            np.take(table.hashes, slots[:n], out=both[:n], mode="clip")
+            np.bitwise_xor(both[:n], table.more[start : start + n], out=both[:n])
+            np.bitwise_count(both[:n], out=distance[:n])
+            near = np.flatnonzero(distance[:n] <= radius)
+            if len(near):
+                yield table.more_items[near + start], table.first[slots[near]].astype(np.int64)
+            np.take(table.crowded, slots[:n], out=crowded[:n], mode="clip")
+            waiting.append(np.flatnonzero(crowded[:n]))
+            if len(waiting) == MASKS_A_BLOCK or number == len(masks) - 1:
+                yield from _met(table, start, waiting, masks[since : number + 1], radius)
+                waiting, since = [], number + 1
 
 
-def _met(table: _Table, items: Ints, mask: int, radius: int) -> Iterator[tuple[Ints, Ints]]:
-    """Compare further items with the further items of the slots that the mask leads to."""
-    if mask:  # of the two directions, the one from the slot without the mask's highest bit
-        top = 1 << (mask.bit_length() - 1)
-        items = items[(table.more_slots[items] & top) == 0]
-        slots = table.more_slots[items] ^ mask
-        begin = table.more_starts[slots].astype(np.int64)
-    else:
-        slots = table.more_slots[items]
-        begin = items + 1
-    end = table.more_starts[slots + 1].astype(np.int64)
-    for left, right in _ranges(items, begin, end):
+def _met(
+    table: _Table, start: int, meeting: list[Ints], masks: list[int], radius: int
+) -> Iterator[tuple[Ints, Ints]]:
+    """Compare further items with the further items of the slots that the masks lead to.
+
+    Args:
+        table: the table.
+        start: place of the first of the items looked at.
+        meeting: for each mask, which of those items meet further items.
+        masks: the masks.
+        radius: largest distance.
+    """
+    items = np.concatenate(meeting) + start
+    mask = np.repeat(masks, [len(each) for each in meeting])
+    top = np.repeat([1 << each.bit_length() >> 1 for each in masks], [len(e) for e in meeting])
+    slots = table.more_slots[items]
+    # Of the two directions, the one from the slot without the mask's highest bit.
+    once = np.flatnonzero((slots & top) == 0)
+    items, mask = items[once], mask[once]
+    slots = slots[once] ^ mask
+    # Within one slot, an item meets those that come later.
+    begin = np.where(mask == 0, items + 1, table.more_starts[slots])
+    for left, right in _ranges(items, begin, table.more_starts[slots + 1]):
         near = np.bitwise_count(table.more[left] ^ table.more[right]) <= radius
         if near.any():
             yield table.more_items[left[near]], table.more_items[right[near]]
