@@ -11,14 +11,8 @@ import trustme
 
 from curate.errors import StoreError
 from curate.fetch.guard import Guard
-from curate.fetch.transport import (
-    SPILL_BYTES,
-    Request,
-    Response,
-    Transport,
-    TransportLimits,
-    plain_url,
-)
+from curate.fetch.slot import SPILL_BYTES, plain_url
+from curate.fetch.transport import Request, Response, Transport, TransportLimits
 from curate.records import Reason
 from tests.fakes.bodies import encoded
 from tests.fakes.misbehaving import Misbehaving
