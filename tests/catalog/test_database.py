@@ -1,0 +1,196 @@
+"""The file itself: its shape, its versions, and what happens when it is not what it should be."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from curate.catalog import database
+from curate.catalog.database import APPLICATION_ID, SCHEMA_VERSION, Database
+from curate.errors import CatalogError, CatalogTooNewError, CurateError, StoreError
+from tests.catalog.rows import TABLES, candidate, contents, filled
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+def make(path: Path, *statements: str) -> bytes:
+    """Write a SQLite file by other means; return its bytes."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+    return path.read_bytes()
+
+
+def test_a_new_catalog_has_all_tables_and_says_whose_it_is(path: Path) -> None:
+    db = Database(path)
+    assert db.version() == SCHEMA_VERSION
+    assert db.one("PRAGMA application_id") == (APPLICATION_ID,)
+    assert db.one("PRAGMA journal_mode") == ("wal",)
+    assert {name for (name,) in db.all("SELECT name FROM sqlite_master WHERE type = 'table'")} == {
+        *TABLES
+    }
+    db.close()
+
+
+def test_a_catalog_opens_again_with_what_it_held(path: Path) -> None:
+    db = filled(candidate(1, "beach"), path=path)
+    before = contents(db)
+    db.close()
+    db = Database(path)
+    assert contents(db) == before
+    db.close()
+
+
+def test_a_newer_catalog_is_refused_and_left_as_it_was(path: Path) -> None:
+    before = make(
+        path,
+        "CREATE TABLE future (x)",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        f"PRAGMA user_version = {SCHEMA_VERSION + 1}",
+    )
+    with pytest.raises(CatalogTooNewError, match=f"schema {SCHEMA_VERSION + 1}") as refused:
+        Database(path)
+    assert "upgrade curate" in refused.value.hint
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_database_of_another_program_is_refused_and_left_as_it_was(path: Path) -> None:
+    before = make(path, "CREATE TABLE bookmarks (url)", "PRAGMA user_version = 1")
+    with pytest.raises(CatalogError, match="another program"):
+        Database(path)
+    assert path.read_bytes() == before
+
+
+def test_a_catalog_of_an_older_version_is_migrated_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = filled(candidate(1, "beach"), candidate(2), path=path)
+    before = contents(db)
+    db.close()
+    scripts = {
+        "migrations/0002.sql": "ALTER TABLE candidates ADD COLUMN colour TEXT;\n",
+        "migrations/0003.sql": "CREATE TABLE shades (name TEXT);\n\n"
+        "-- A trigger has statements inside.\n"
+        "CREATE TRIGGER t AFTER INSERT ON shades BEGIN\n"
+        "  UPDATE candidates SET colour = NEW.name;\nEND;\n",
+    }
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(database, "_read_sql", scripts.__getitem__)
+    db = Database(path)
+    assert db.version() == 3
+    db.execute("INSERT INTO shades VALUES ('red')")
+    assert db.all("SELECT colour FROM candidates") == [("red",), ("red",)]
+    after = contents(db)
+    assert [row[:-1] for row in after.pop("candidates")] == before.pop("candidates")
+    assert after == before
+    db.close()
+    Database(path).close()  # nothing is left to migrate: each script would fail a second time
+
+
+def test_a_migration_that_fails_changes_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = filled(candidate(1), path=path)
+    before = contents(db)
+    db.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "SCHEMA_VERSION", 2)
+        patch.setattr(
+            database, "_read_sql", lambda _: "DROP TABLE pings;\nDROP TABLE no_such_table;\n"
+        )
+        with pytest.raises(CatalogError, match="no_such_table"):
+            Database(path)
+    db = Database(path)
+    assert db.version() == SCHEMA_VERSION == 1
+    assert contents(db) == before
+    db.close()
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"these are not pages of SQLite, " * 400)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def _overwritten(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[200:] = b"\xa5" * (len(data) - 200)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [_garbage, _cut, _overwritten])
+def test_a_damaged_file_is_one_clear_error(path: Path, damage: Callable[[Path], None]) -> None:
+    db = filled(*(candidate(n, "beach") for n in range(200)), path=path)
+    db.close()
+    damage(path)
+    with pytest.raises(CatalogError, match=r"not a catalog, or damaged") as error:
+        contents(Database(path))
+    assert str(path) in error.value.message
+    assert "\n" not in error.value.message
+
+
+def test_a_folder_in_the_place_of_the_file_is_one_clear_error(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(CatalogError, match="cannot open"):
+        Database(path)
+
+
+def test_a_full_disk_is_a_store_error_and_undoes_the_transaction(path: Path) -> None:
+    db = filled(candidate(1), path=path)
+    before = contents(db)
+    db.execute(f"PRAGMA max_page_count = {db.one('PRAGMA page_count')[0]}")
+    with pytest.raises(StoreError, match="disk is full"), db.transaction():
+        db.execute("INSERT INTO hosts VALUES ('example.org', 1.0, 'first')")
+        db.many("INSERT INTO pings (url) VALUES (?)", ((f"{n}" * 900,) for n in range(100)))
+    assert contents(db) == before
+    with db.transaction():
+        db.execute("UPDATE candidates SET tries = 7")
+    assert db.all("SELECT tries FROM candidates") == [(7,)]
+    db.close()
+
+
+class Unexpected(Exception):
+    """Something that the catalog knows nothing of."""
+
+
+@pytest.mark.parametrize("kind", [Unexpected, KeyboardInterrupt, CurateError])
+def test_a_transaction_that_ends_early_leaves_nothing(
+    path: Path, kind: type[BaseException]
+) -> None:
+    db = filled(candidate(1), path=path)
+    before = contents(db)
+    with pytest.raises(kind), db.transaction():
+        db.execute("DELETE FROM candidates")
+        raise kind("stop")
+    assert contents(db) == before
+    db.close()
+
+
+def test_a_statement_that_is_our_own_mistake_stays_what_it_is(path: Path) -> None:
+    db = Database(path)
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        db.execute("SELECT * FROM nowhere")
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        db.many("INSERT INTO nowhere VALUES (?)", [(1,)])
+    db.close()
+
+
+def test_readers_see_the_last_commit_while_a_writer_is_at_work(path: Path) -> None:
+    writer = filled(candidate(1), path=path)
+    reader = Database(path)
+    with writer.transaction():
+        writer.execute("DELETE FROM candidates")
+        assert reader.one("SELECT COUNT(*) FROM candidates") == (1,)
+    assert reader.one("SELECT COUNT(*) FROM candidates") == (0,)
+    reader.close()
+    writer.close()
