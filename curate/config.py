@@ -209,7 +209,9 @@ def _convert(kind: Any, value: Any, least: float) -> Any:
         ValueError: it cannot be used; the message says why.
     """
     if typing.get_origin(kind) is tuple:
-        parts = value.split(",") if isinstance(value, str) else list(value)
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise ValueError(f"{value!r} is not usable, a list is expected")
         texts = [part.strip() if isinstance(part, str) else part for part in parts]
         kinds = typing.get_args(kind)
         values = tuple(_convert(kinds[0], part, least) for part in texts if part != "")
@@ -217,8 +219,10 @@ def _convert(kind: Any, value: Any, least: float) -> Any:
             raise ValueError(f"{value!r} has {len(values)} values, {len(kinds)} are expected")
         return values
     try:
+        if isinstance(value, float) and kind is int:
+            raise ValueError
         converted = kind(value)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected") from None
     if kind in (int, float) and not (least <= converted < math.inf):
         raise ValueError(f"{value!r} is out of range, at least {least:g} is expected")

@@ -149,9 +149,14 @@ def test_a_full_disk_is_a_store_error_and_undoes_the_transaction(path: Path) -> 
     db = filled(candidate(1), path=path)
     before = contents(db)
     db.execute(f"PRAGMA max_page_count = {db.one('PRAGMA page_count')[0]}")
-    with pytest.raises(StoreError, match="disk is full"), db.transaction():
-        db.execute("INSERT INTO hosts VALUES ('example.org', 1.0, 'first')")
-        db.many("INSERT INTO pings (url) VALUES (?)", ((f"{n}" * 900,) for n in range(100)))
+
+    def write() -> None:
+        with db.transaction():
+            db.execute("INSERT INTO hosts VALUES ('example.org', 1.0, 'first')")
+            db.many("INSERT INTO pings (url) VALUES (?)", ((f"{n}" * 900,) for n in range(100)))
+
+    with pytest.raises(StoreError, match="disk is full"):
+        write()
     assert contents(db) == before
     with db.transaction():
         db.execute("UPDATE candidates SET tries = 7")
@@ -159,19 +164,24 @@ def test_a_full_disk_is_a_store_error_and_undoes_the_transaction(path: Path) -> 
     db.close()
 
 
-class Unexpected(Exception):
+class UnexpectedError(Exception):
     """Something that the catalog knows nothing of."""
 
 
-@pytest.mark.parametrize("kind", [Unexpected, KeyboardInterrupt, CurateError])
+@pytest.mark.parametrize("kind", [UnexpectedError, KeyboardInterrupt, CurateError])
 def test_a_transaction_that_ends_early_leaves_nothing(
     path: Path, kind: type[BaseException]
 ) -> None:
     db = filled(candidate(1), path=path)
     before = contents(db)
-    with pytest.raises(kind), db.transaction():
-        db.execute("DELETE FROM candidates")
-        raise kind("stop")
+
+    def write() -> None:
+        with db.transaction():
+            db.execute("DELETE FROM candidates")
+            raise kind("stop")
+
+    with pytest.raises(kind):
+        write()
     assert contents(db) == before
     db.close()
 

@@ -106,16 +106,16 @@ def test_a_page_that_fails_half_way_leaves_neither_rows_nor_cursor() -> None:
     searches.add_page(db, search.id, [candidate(1, "beach")], "1")
     before = contents(db)
 
-    class Broken(Exception):
+    class BrokenError(Exception):
         """Raised in the middle of a page."""
 
     class Page(list[Candidate]):
         def __iter__(self) -> Any:
             yield candidate(2, "city")
             yield candidate(3, "beach")
-            raise Broken
+            raise BrokenError
 
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         searches.add_page(db, search.id, Page(), "2")
     assert contents(db) == before
 
