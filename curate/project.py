@@ -224,7 +224,8 @@ class Project:
         if not asked:
             found = {each.name: each.images + each.pending for each in counts.class_counts(db)}
         for source, query in asked:
-            by_class = source.class_counts(query) if query.class_by else None
+            named = query.class_by or not (source.is_remote or query.classes)
+            by_class = source.class_counts(query) if named else None
             if by_class is None:
                 by_class = {name: source.count(query) or 0 for name in query.classes or ("",)}
             for name, n in by_class.items():
@@ -255,10 +256,11 @@ class Project:
                 _raise_unless_limited(error)
             # Classes that a source names itself are known only now.
             finder.set_quotas(self.db, request, questions)
+            unfinished = {search.id for search in searches.unfinished(self.db)}
             questions = [
                 each
                 for each in questions
-                if each not in unanswered and searches.by_id(self.db, each.search.id).wants_more
+                if each.search.id in unfinished and each not in unanswered
             ]
             # With more to search for, candidates that wait for a retry are not waited for.
             end = self._run(wait=not questions or not gained)
@@ -272,7 +274,7 @@ class Project:
         return result
 
     def _given(self, questions: Sequence[Question]) -> int:
-        return sum(searches.by_id(self.db, each.search.id).given for each in questions)
+        return searches.n_given(self.db, [each.search.id for each in questions])
 
     def _take_all(
         self, finder: Finder, questions: Sequence[Question]

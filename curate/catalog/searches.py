@@ -86,6 +86,13 @@ def by_id(db: Database, search_id: int) -> Search:
     return _search(db.one(sql, (search_id,)))
 
 
+def n_given(db: Database, search_ids: Sequence[int]) -> int:
+    """Return how many candidates the pages of these searches held so far."""
+    marks = ", ".join("?" * len(search_ids))
+    sql = f"SELECT COALESCE(SUM(given), 0) FROM searches WHERE id IN ({marks})"  # noqa: S608 - marks
+    return int(db.one(sql, search_ids)[0])
+
+
 def unfinished(db: Database) -> list[Search]:
     """Return the searches of which more is wanted, oldest first."""
     rows = db.all(f"SELECT {_COLUMNS} FROM searches WHERE NOT done ORDER BY id")  # noqa: S608 - our own column list
