@@ -19,6 +19,7 @@ from curate.errors import StoreError
 EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 """File name extensions that differ from the format's name."""
 
+COMMON_FORMATS = ("jpeg", "png")
 COPY_BYTES = 1024 * 1024
 _STORED = re.compile(r"[0-9a-f]{64}\.[a-z0-9]+")
 
@@ -64,6 +65,10 @@ class Store:
     def path(self, image_id: str, image_format: str) -> Path:
         """Return where the image is, or would be."""
         return self.root / self.relative(image_id, image_format)
+
+    def holds(self, image_id: str) -> bool:
+        """Return whether a file of a common format is there under this id; it is not read."""
+        return any(self.path(image_id, each).exists() for each in COMMON_FORMATS)
 
     def adopt(self, staged: Path, image_id: str, image_format: str) -> Path:
         """Give a verified staged file its final name; the staged name is gone afterwards.

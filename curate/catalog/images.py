@@ -10,6 +10,7 @@ from typing import Any
 
 from curate.catalog.candidates import unsigned64
 from curate.catalog.database import Database
+from curate.records import Verified
 
 PAGE_ROWS = 5000
 LONGEST_STEP_S = 60.0
@@ -166,6 +167,21 @@ def known_format(db: Database, image_id: str) -> str | None:
     """Return the format of an image; None if the catalog has no such image."""
     row = db.execute("SELECT format FROM images WHERE image_id = ?", (image_id,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def verified(db: Database, image_id: str) -> Verified | None:
+    """Return what verification said of an image; None if the catalog does not have it."""
+    row = db.execute(
+        "SELECT image_id, format, n_bytes, width_px, height_px, orientation, phash, phash256, "
+        "brightness, contrast, sharpness, entropy, COALESCE(note, '') FROM images "
+        "WHERE image_id = ?",
+        (image_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    values: list[Any] = list(row)
+    values[6] = unsigned64(values[6])
+    return Verified(*values)
 
 
 def take_back(db: Database, image_id: str) -> list[int]:

@@ -7,6 +7,7 @@ by fetching the candidate again, never a row without a file.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,23 @@ class Job:
     """A user's file to be copied to `staged` first; it is never changed."""
     link: bool = False
     """Hard-link the original instead of copying it."""
+    anew: bool = False
+    """Decode it even if the store has a file of these bytes."""
 
 
-def check(job: Job, *, root: str, limits: Limits, max_bytes: int) -> Verified | Refused:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The store has a file of these bytes; the staged one was left where it is."""
+
+    image_id: str
+    """SHA-256 of the bytes."""
+
+
+def check(job: Job, *, root: str, limits: Limits, max_bytes: int) -> Verified | Refused | Known:
     """Verify a staged file and move it into the store, or delete it.
+
+    Bytes that the store has are not decoded again. They may lack a row all the same, after a
+    kill: only the caller can tell, and hands the job in once more with `anew` then.
 
     Args:
         job: the file.
@@ -45,7 +59,11 @@ def check(job: Job, *, root: str, limits: Limits, max_bytes: int) -> Verified | 
         refused = _stage(store, job, max_bytes)
         if refused is not None:
             return refused
-    result = verify(staged.read_bytes(), limits)
+    data = staged.read_bytes()
+    image_id = hashlib.sha256(data).hexdigest()
+    if not job.anew and store.holds(image_id):
+        return Known(image_id)
+    result = verify(data, limits, image_id)
     if isinstance(result, Refused):
         staged.unlink()
         return result

@@ -15,12 +15,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from curate.catalog import candidates, hosts
+from curate.catalog import candidates, hosts, images
 from curate.catalog.candidates import Choice, Outcome
 from curate.catalog.counts import class_counts, image_classes
 from curate.catalog.database import Database
@@ -28,7 +28,7 @@ from curate.config import FetchSettings
 from curate.engine.local import Lost, Pool
 from curate.engine.worker import Raised
 from curate.errors import CurateError, StoreError
-from curate.fetch.check import Job, check
+from curate.fetch.check import Job, Known, check
 from curate.fetch.feed import Feed, Item
 from curate.fetch.guard import Guard
 from curate.fetch.hosts import Gate
@@ -151,7 +151,7 @@ class _Loop:
             resolve=resolve,
         )
         self._pool_ready = False
-        self._pool: Pool[Job, Verified | Refused] = Pool(
+        self._pool: Pool[Job, Verified | Refused | Known] = Pool(
             partial(
                 check,
                 root=str(store.root),
@@ -168,7 +168,7 @@ class _Loop:
         self._collected_at = clock()
         self._stopping = False
         self._totals = _Totals()
-        self._total = int(db.one("SELECT COUNT(*) FROM candidates WHERE state = 'pending'")[0])
+        self._total = quota.missing + candidates.count_pending(db, quota.rest)
 
     def stop(self) -> None:
         self._stopping = True
@@ -264,11 +264,26 @@ class _Loop:
                 self._refuse(item, Refused(Reason.DECODER_CRASH, f"the decoder {result.why}"), 0.0)
             elif isinstance(result, Refused):
                 self._refuse(item, result, 0.0)
+            elif isinstance(result, Known):
+                self._recognise(item, job, result.image_id)
             else:
-                self._totals.stored += 1
-                self._finish(Outcome(item.pending.id, result, http_status=item.http_status))
+                self._store(item, result)
         if failed is not None:
             raise _worker_error(failed)
+
+    def _recognise(self, item: Item, job: Job, image_id: str) -> None:
+        """The store has these bytes already: an image of the catalog, or left by a kill?"""
+        self._commit(self._clock())
+        image = images.verified(self._db, image_id)
+        if image is None:
+            self._submit(item, replace(job, original=None, anew=True))
+            return
+        Path(job.staged).unlink(missing_ok=True)
+        self._store(item, image)
+
+    def _store(self, item: Item, image: Verified) -> None:
+        self._totals.stored += 1
+        self._finish(Outcome(item.pending.id, image, http_status=item.http_status))
 
     def _refuse(self, item: Item, refused: Refused, retry_after_s: float) -> None:
         now = self._clock()

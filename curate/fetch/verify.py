@@ -35,12 +35,15 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def verify(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Verified | Refused:
+def verify(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, image_id: str | None = None
+) -> Verified | Refused:
     """Check, decode once, hash and measure.
 
     Args:
         data: the whole body or file.
         limits: what is too large to be decoded.
+        image_id: SHA-256 of the data as hexadecimal digits, if the caller has it.
 
     Returns:
         A row of the good image, or a reason with one line of detail. Never raises for
@@ -57,7 +60,7 @@ def verify(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Verified | Refused:
         return Refused(Reason.CORRUPT, one_line(f"{type(error).__name__}: {error}"))
     if isinstance(outcome, Refused):
         return outcome
-    return _described(data, image_format, outcome)
+    return _described(data, image_format, outcome, image_id or hashlib.sha256(data).hexdigest())
 
 
 def _decode(data: bytes, image_format: str, limits: Limits) -> Decoded | Refused:
@@ -70,12 +73,12 @@ def _decode(data: bytes, image_format: str, limits: Limits) -> Decoded | Refused
     return decode_with_pillow(data, image_format, limits.max_pixels)
 
 
-def _described(data: bytes, image_format: str, image: Decoded) -> Verified:
+def _described(data: bytes, image_format: str, image: Decoded, image_id: str) -> Verified:
     """The row of a good image; hashes are of the image as displayed."""
     phash, phash256 = phashes(displayed(thumbnail(image.grey), image.orientation))
     seen = measures(image.grey)
     return Verified(
-        image_id=hashlib.sha256(data).hexdigest(),
+        image_id=image_id,
         format=image_format,
         n_bytes=len(data),
         width_px=image.width_px,
