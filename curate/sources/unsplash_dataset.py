@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,13 @@ class Sidecar:
         self._kind = kind
         # "" is a temporary file that SQLite deletes; it keeps the memory flat.
         self._db = sqlite3.connect("")
-        self._db.execute("CREATE TABLE word (photo TEXT, word TEXT, weight REAL)")
-        for file in files:
-            self._db.executemany("INSERT INTO word VALUES (?, ?, ?)", self._rows(file))
-        self._db.execute("CREATE INDEX by_photo ON word (photo)")
+        with ExitStack() as undo:
+            undo.callback(self._db.close)
+            self._db.execute("CREATE TABLE word (photo TEXT, word TEXT, weight REAL)")
+            for file in files:
+                self._db.executemany("INSERT INTO word VALUES (?, ?, ?)", self._rows(file))
+            self._db.execute("CREATE INDEX by_photo ON word (photo)")
+            undo.pop_all()
 
     def words(self, photo_ids: Sequence[str]) -> dict[str, list[str]]:
         """Return the words of each photo, the weightiest first; photos without any are absent."""

@@ -13,6 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -111,8 +112,8 @@ class UrlsSource:
         if batch is None:
             yield start or "0", Page((), None, tables.count_rows(self._path))
             return
-        job = self._job(query, batch)
         total = tables.count_rows(self._path)
+        job = self._job(query, batch)
         try:
             while batch is not None:
                 ahead = next(batches, None)
@@ -130,17 +131,23 @@ class UrlsSource:
         context, names = self._context, list(batch.columns)
         is_unsplash = context.url_column is None and unsplash_dataset.is_photos(names)
         class_by = query.class_by or context.class_column
-        keywords = colors = None
+        with_keywords = is_unsplash and bool(query.text or class_by == KEYWORD)
+        with_colors = is_unsplash and class_by == COLOR
         if is_unsplash:
             names = list(unsplash_dataset.renamed(batch, None).columns)
-            if query.text or class_by == KEYWORD:
-                keywords = Sidecar(self._path.parent, KEYWORD)
-            if class_by == COLOR:
-                colors = Sidecar(self._path.parent, COLOR)
-        words = class_by if keywords or colors else None
+        words = class_by if with_keywords or with_colors else None
         asked = {"url": context.url_column, "class": None if words else class_by}
         roles = _roles(self._path, names, asked)
+        with ExitStack() as opened:
+            keywords = self._sidecar(KEYWORD, opened) if with_keywords else None
+            colors = self._sidecar(COLOR, opened) if with_colors else None
+            opened.pop_all()  # both are there: whoever has the job closes them
         return _Job(query, roles, class_by is not None, is_unsplash, keywords, colors)
+
+    def _sidecar(self, kind: str, opened: ExitStack) -> Sidecar:
+        sidecar = Sidecar(self._path.parent, kind)
+        opened.callback(sidecar.close)
+        return sidecar
 
 
 def _roles(path: Path, names: Sequence[str], asked: Mapping[str, str | None]) -> Roles:
