@@ -34,8 +34,8 @@ class Database:
     """An open catalog.
 
     Args:
-        path: the SQLite file, made with its tables if absent; `MEMORY` for an empty
-            catalog that leaves no trace.
+        path: the SQLite file, made with its tables if absent, only read where nothing can
+            be written; `MEMORY` for an empty catalog that leaves no trace.
 
     Raises:
         CatalogTooNewError: a newer curate wrote it. The file is left as it is.
@@ -45,7 +45,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self._connection = sqlite3.connect(
+                _uri(path), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+            )
         except sqlite3.Error as error:
             raise _cannot_open(path, error) from error
         try:
@@ -195,6 +197,20 @@ def _owner(path: Path) -> str:
         return f"`curate {held['task']}` (process {held['pid']}, since {since})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def _uri(path: Path) -> str:
+    """Return SQLite's name of the file; one that can only be read is opened so.
+
+    A catalog in WAL mode needs a file beside it even to be read, unless SQLite is told that
+    nobody writes: true where nothing can be written and no write is waiting.
+    """
+    if path is MEMORY:
+        return "file::memory:"
+    absolute = path.absolute()
+    waiting = absolute.with_name(f"{absolute.name}-wal").exists()
+    fixed = absolute.exists() and not os.access(absolute.parent, os.W_OK) and not waiting
+    return absolute.as_uri() + ("?mode=ro&immutable=1" if fixed else "")
 
 
 def _cannot_open(path: Path, error: sqlite3.Error) -> CatalogError | StoreError:

@@ -1,0 +1,191 @@
+"""`curate import`: real folders come in whole, and stay as they were."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.cli.unprivileged import curate_unprivileged
+from tests.fetch.command import curate, image_files
+
+State = dict[str, tuple[int, int, int]]
+
+
+def tree(folder: Path) -> State:
+    """Size, time of change and number of links of every file."""
+    return {
+        str(path.relative_to(folder)): (stat.st_size, stat.st_mtime_ns, stat.st_nlink)
+        for path in folder.rglob("*")
+        if path.is_file() and (stat := path.stat())
+    }
+
+
+def photo(path: Path, colour: int) -> Path:
+    """Write a small picture, another one for each colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.linear_gradient("L").resize((64, 48)).point(lambda value: value ^ colour)
+    picture.convert("RGB").save(path, quality=90)
+    return path
+
+
+def run_import(project: Path, *arguments: object) -> Any:
+    said = curate("import", *arguments, "-C", project, "--json")
+    assert said.code == 0, said.err
+    return said.document
+
+
+@pytest.fixture
+def flowers(shared: Path, tmp_path: Path) -> Path:
+    """Some of the real photos, in the tree that they were published in."""
+    folder = tmp_path / "flowers"
+    for split in ("train", "test"):
+        for class_ in sorted((shared / "photos" / "flowers12" / split).iterdir())[:3]:
+            (folder / split / class_.name).mkdir(parents=True)
+            for path in sorted(class_.iterdir())[:8]:
+                shutil.copy2(path, folder / split / class_.name)
+    return folder
+
+
+def test_a_labelled_tree_gives_classes_and_stays_as_it_was(flowers: Path, tmp_path: Path) -> None:
+    before = tree(flowers)
+    document = run_import(tmp_path / "project", flowers)
+    files = [path for path in flowers.rglob("*") if path.is_file()]
+    distinct = {path.read_bytes(): path.parent.name for path in files}
+    assert document["images"]["kept"] == len(distinct)
+    assert document["candidates"]["stored"] == len(distinct)
+    assert document["candidates"]["total"] == len(files) == 48
+    assert document["classes"] == dict(sorted(Counter(distinct.values()).items()))
+    assert len(document["classes"]) == 3, "train and test are not classes"
+    assert tree(flowers) == before
+    stored = {path.read_bytes() for path in image_files(tmp_path / "project")}
+    assert stored == set(distinct)
+
+
+def test_importing_again_changes_nothing_and_new_files_are_found(
+    flowers: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    first = run_import(project, flowers)
+    files = tree(project / "images")
+    assert run_import(project, flowers) == first
+    assert tree(project / "images") == files
+    deep = next(path for path in (flowers / "train").iterdir())
+    photo(deep / "new.png", 5)
+    again = run_import(project, flowers)
+    assert again["candidates"]["total"] == first["candidates"]["total"] + 1
+    assert again["classes"][deep.name] == first["classes"][deep.name] + 1
+
+
+def test_the_cartoons_with_alpha_and_palette_come_in_by_their_folders(
+    shared: Path, tmp_path: Path
+) -> None:
+    source = shared / "photos" / "tuxpaint"
+    before = tree(source)
+    document = run_import(tmp_path / "project", source)
+    files = [path for path in source.rglob("*") if path.suffix in (".png", ".jpg")]
+    assert document["candidates"]["total"] == len(files)
+    assert document["candidates"]["failed"] == {}
+    assert set(document["classes"]) == {path.parent.name for path in files}
+    assert tree(source) == before
+
+
+def test_an_unlabelled_folder_gives_images_without_classes(shared: Path, tmp_path: Path) -> None:
+    document = run_import(tmp_path / "project", shared / "photos" / "exif-orientation")
+    assert document["classes"] == {}
+    assert document["images"]["kept"] + document["candidates"]["duplicate"] == 9
+    assert document["candidates"]["skipped"] == {"not_an_image": 2}
+
+
+def test_a_class_may_be_given_instead(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a" / "1.jpg", 1)
+    document = run_import(tmp_path / "project", tmp_path / "in", "--class", "mine")
+    assert document["classes"] == {"mine": 1}
+
+
+def test_links_share_the_bytes_and_copies_do_not(tmp_path: Path) -> None:
+    original = photo(tmp_path / "in" / "a" / "1.jpg", 1)
+    run_import(tmp_path / "copied", tmp_path / "in")
+    [copy] = image_files(tmp_path / "copied")
+    assert not copy.samefile(original)
+    run_import(tmp_path / "linked", tmp_path / "in", "--link")
+    [link] = image_files(tmp_path / "linked")
+    assert link.samefile(original)
+
+
+def test_what_is_damaged_is_counted_by_reason_and_stays_where_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "a"
+    good = photo(folder / "good.jpg", 1)
+    data = good.read_bytes()
+    (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (folder / "empty.jpg").touch()
+    (folder / "page.jpg").write_text("<!doctype html><html><body>Not found</body></html>")
+    (folder / "words.png").write_bytes(b"these are words, not pixels")
+    (folder / "lies.png").write_bytes(data)
+    (folder / "notes.txt").touch()
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    before = tree(tmp_path / "in")
+    document = run_import(tmp_path / "project", tmp_path / "in")
+    assert document["candidates"]["failed"] == {
+        "corrupt": 1,
+        "empty": 1,
+        "html": 1,
+        "not_an_image": 1,
+    }
+    assert document["candidates"]["skipped"] == {"broken_link": 1, "not_an_image": 1}
+    assert (document["images"]["kept"], document["candidates"]["duplicate"]) == (1, 1)
+    assert tree(tmp_path / "in") == before
+
+
+def test_equal_names_in_two_folders_are_different_files(tmp_path: Path) -> None:
+    photo(tmp_path / "one" / "cat" / "1.jpg", 1)
+    photo(tmp_path / "two" / "cat" / "1.jpg", 2)
+    run_import(tmp_path / "project", tmp_path / "one")
+    document = run_import(tmp_path / "project", tmp_path / "two")
+    assert document["candidates"]["total"] == 2
+    assert document["classes"] == {"cat": 2}
+
+
+def test_names_that_need_care_in_a_url_are_found_again(tmp_path: Path) -> None:
+    names = ("a b.jpg", "50%.jpg", "käse#1?.jpg", "100%25.jpg")
+    for number, name in enumerate(names):
+        photo(tmp_path / "in" / "[red] ü" / name, number)
+    document = run_import(tmp_path / "project", tmp_path / "in")
+    assert document["classes"] == {"[red] ü": 4}
+    run_import(tmp_path / "project", tmp_path / "in", "--class", "[/red]")
+    shown = curate("status", "-C", tmp_path / "project").out
+    assert "[red] ü" in shown
+    assert "[/red]" in shown
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.touch()])
+def test_a_folder_that_is_none_is_one_line_and_makes_no_project(tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "in")
+    said = curate("import", tmp_path / "in", "-C", tmp_path / "project")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"curate: {tmp_path / 'in'} ")
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "project").exists()
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a" / "1.jpg", 1)
+    (tmp_path / "in" / "a").chmod(0)
+    said = curate_unprivileged("import", tmp_path / "in", "-C", tmp_path / "project")
+    (tmp_path / "in" / "a").chmod(0o700)
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "cannot be read" in said.err
+    assert run_import(tmp_path / "project", tmp_path / "in")["images"]["kept"] == 1
+
+
+def test_a_file_that_may_not_be_read_is_counted(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "a" / "1.jpg", 1).chmod(0)
+    photo(tmp_path / "in" / "a" / "2.jpg", 2)
+    arguments = ("import", tmp_path / "in", "-C", tmp_path / "project", "--json")
+    document = curate_unprivileged(*arguments).document
+    assert document["candidates"]["failed"] == {"unreadable": 1}
+    assert document["images"]["kept"] == 1
