@@ -26,7 +26,7 @@ from curate.catalog import candidates, counts, images, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database, writer_lock
-from curate.errors import CurateError, SourceError, StoreError, UsageError
+from curate.errors import CurateError, PackError, SourceError, StoreError, UsageError
 from curate.progress import Progress, silent
 from curate.store import Store
 
@@ -355,8 +355,12 @@ class Project:
         from curate.pack.manifest import verify_manifest
 
         for folder in sorted((self.folder / "manifests").glob("v[0-9]*")):
-            for each in verify_manifest(folder):
-                yield Fault(each.kind, each.detail, path=f"manifests/{folder.name}/{each.path}")
+            name = f"manifests/{folder.name}"
+            try:
+                for each in verify_manifest(folder):
+                    yield Fault(each.kind, each.detail, path=f"{name}/{each.path}")
+            except PackError as error:
+                yield Fault("unreadable", error.message, path=name)
 
     # Making the dataset
 
