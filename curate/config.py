@@ -88,6 +88,35 @@ class BalanceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DedupeSettings:
+    """Which images are the same photo, and which of them is kept."""
+
+    radius: int = _setting(12, "largest difference of the 64-bit hashes, in bits")
+    confirm: int = _setting(72, "largest difference of the 256-bit hashes, in bits")
+    invariant: tuple[str, ...] = _setting((), "also find mirrored or turned copies: flip,rotate")
+    keep: tuple[str, ...] = _setting(
+        ("annotated", "resolution", "license", "size"),
+        "what makes the image that is kept, most important first",
+    )
+    min_contrast: float = _setting(
+        5.0, "images whose grey values deviate less have no telling hash and are not grouped"
+    )
+    min_entropy: float = _setting(1.0, "the same for bits of grey-value entropy")
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySettings:
+    """When an image is flagged. Nothing is excluded for it unless asked."""
+
+    dark: float = _setting(25.0, "mean grey value (0-255) below which an image is dark")
+    bright: float = _setting(240.0, "mean grey value above which it is bright")
+    blurry: float = _setting(125.0, "sharpness below which it is blurry")
+    small_px: int = _setting(100, "shorter side below which it is small")
+    aspect: float = _setting(3.0, "longer side over shorter side above which its shape is odd")
+    low_information: float = _setting(2.0, "bits of grey-value entropy below which it shows little")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a project."""
 
@@ -95,6 +124,8 @@ class Settings:
     unsplash: UnsplashSettings = UnsplashSettings()
     gbif: GbifSettings = GbifSettings()
     balance: BalanceSettings = BalanceSettings()
+    dedupe: DedupeSettings = DedupeSettings()
+    quality: QualitySettings = QualitySettings()
 
 
 def load(folder: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:

@@ -74,7 +74,7 @@ class KeptImage:
     from_query: bool
     """Every hint comes from a search text, none from the source's own knowledge."""
     groups: tuple[str, ...]
-    """Group hints of all its candidates, sorted."""
+    """Group hints of all its candidates, and of its near-duplicates, sorted."""
     queries: tuple[str, ...]
     """Search texts that found it, sorted."""
 
@@ -106,8 +106,10 @@ SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
         WHERE every.image_id = images.image_id
         AND (searches.query = '' OR searches.request ->> '$.class_by' IS NOT NULL)),
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
-        SELECT DISTINCT group_hint AS part FROM candidates AS every
-        WHERE every.image_id = images.image_id AND group_hint IS NOT NULL ORDER BY 1)),
+        SELECT group_hint AS part FROM candidates AS every
+        WHERE every.image_id = images.image_id AND group_hint IS NOT NULL
+        UNION SELECT 'near:' || linked FROM near_groups
+        WHERE near_groups.image_id = images.image_id ORDER BY 1)),
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
         SELECT searches.query AS part FROM candidates AS every
         JOIN searches ON searches.id = every.search_id

@@ -94,3 +94,58 @@ CREATE TABLE notices (
     name TEXT PRIMARY KEY,            -- what the user has been told once, e.g. a source's terms
     told_at REAL NOT NULL
 ) WITHOUT ROWID;
+
+-- Near-duplicates. Pairs are what the search found and confirmed; groups follow from pairs
+-- and decisions, and can be made again from them.
+
+CREATE TABLE near_pairs (
+    a TEXT NOT NULL,                  -- the smaller image id
+    b TEXT NOT NULL,
+    distance INTEGER NOT NULL,        -- differing bits of the 64-bit hash, 0-64
+    distance256 INTEGER NOT NULL,     -- differing bits of the 256-bit hash, 0-256
+    PRIMARY KEY (a, b)
+) WITHOUT ROWID;
+CREATE INDEX near_pairs_b ON near_pairs (b);
+
+CREATE TABLE near_groups (
+    image_id TEXT PRIMARY KEY,
+    linked TEXT NOT NULL,             -- smallest image id that a chain of pairs leads to
+    keeper TEXT NOT NULL,             -- the image kept of its group; itself for the keeper
+    left_out INTEGER NOT NULL         -- 1: excluded as a near-duplicate of the keeper
+) WITHOUT ROWID;
+CREATE INDEX near_groups_linked ON near_groups (linked, keeper, left_out);
+
+CREATE TABLE not_same (
+    a TEXT NOT NULL,                  -- the smaller image id
+    b TEXT NOT NULL,
+    decided_at REAL NOT NULL,
+    PRIMARY KEY (a, b)
+) WITHOUT ROWID;
+
+CREATE TABLE included (
+    image_id TEXT PRIMARY KEY,        -- stays in, whatever it is like
+    decided_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE dedupe_queue (
+    image_id TEXT PRIMARY KEY,        -- something about it has changed since the last search
+    added INTEGER NOT NULL,           -- 1: it was not compared with the others yet
+    gone INTEGER NOT NULL             -- 1: an image of this id was taken back
+) WITHOUT ROWID;
+CREATE TRIGGER images_added AFTER INSERT ON images BEGIN
+    INSERT INTO dedupe_queue VALUES (NEW.image_id, 1, 0)
+        ON CONFLICT (image_id) DO UPDATE SET added = 1;
+END;
+CREATE TRIGGER images_gone AFTER DELETE ON images BEGIN
+    INSERT INTO dedupe_queue VALUES (OLD.image_id, 0, 1)
+        ON CONFLICT (image_id) DO UPDATE SET added = 0, gone = 1;
+END;
+CREATE TRIGGER images_excluded AFTER UPDATE OF excluded ON images
+WHEN NEW.excluded IS NOT OLD.excluded BEGIN
+    INSERT INTO dedupe_queue VALUES (NEW.image_id, 0, 0) ON CONFLICT (image_id) DO NOTHING;
+END;
+
+CREATE TABLE dedupe_state (
+    name TEXT PRIMARY KEY,            -- `settings` of the last search; `cache`, its token
+    value TEXT NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,75 @@
+"""Quality flags, from the measures that the one decode left in the catalog.
+
+A flag is a question asked of stored numbers with the thresholds of the moment: nothing is
+decoded again, and a changed threshold shows at once. No flag excludes anything by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from curate.catalog.database import Database
+from curate.config import QualitySettings
+from curate.errors import UsageError
+
+FLAGS = {
+    "dark": "brightness < ?",
+    "bright": "brightness > ?",
+    "blurry": "sharpness < ?",
+    "small": "MIN(width_px, height_px) < ?",
+    "odd_aspect": "MAX(width_px, height_px) > ? * MIN(width_px, height_px)",
+    "low_information": "entropy < ?",
+}
+"""What each flag asks, with its threshold as the one parameter."""
+
+
+def _thresholds(settings: QualitySettings) -> dict[str, float]:
+    return {
+        "dark": settings.dark,
+        "bright": settings.bright,
+        "blurry": settings.blurry,
+        "small": settings.small_px,
+        "odd_aspect": settings.aspect,
+        "low_information": settings.low_information,
+    }
+
+
+def quality_counts(db: Database, settings: QualitySettings) -> dict[str, int]:
+    """Count the kept images under each flag; `none` are those under no flag.
+
+    An image may stand under several flags.
+    """
+    limits = _thresholds(settings)
+    sums = ", ".join(f"COALESCE(SUM({question}), 0)" for question in FLAGS.values())
+    any_flag = " OR ".join(FLAGS.values())
+    values = [limits[name] for name in FLAGS]
+    row = db.one(
+        f"SELECT {sums}, COALESCE(SUM(NOT ({any_flag})), 0) FROM images WHERE excluded IS NULL",  # noqa: S608 - our own questions
+        [*values, *values],
+    )
+    return dict(zip([*FLAGS, "none"], row, strict=True))
+
+
+def flagged(db: Database, settings: QualitySettings, flag: str) -> list[str]:
+    """Return the kept images under a flag, ordered by id.
+
+    Raises:
+        UsageError: there is no such flag.
+    """
+    check_flags([flag])
+    rows = db.all(
+        f"SELECT image_id FROM images WHERE excluded IS NULL AND {FLAGS[flag]} ORDER BY image_id",  # noqa: S608 - our own questions
+        (_thresholds(settings)[flag],),
+    )
+    return [image_id for (image_id,) in rows]
+
+
+def check_flags(names: Sequence[str]) -> None:
+    """Refuse words that are no flags.
+
+    Raises:
+        UsageError: there is no such flag.
+    """
+    for name in names:
+        if name not in FLAGS:
+            raise UsageError(f"{name!r} is not a quality flag", f"known are: {', '.join(FLAGS)}")

@@ -1,0 +1,266 @@
+"""Finds near-duplicates among a project's images: new ones against all, old ones not again.
+
+The 64-bit hashes give candidates, the 256-bit hashes of the same decode confirm them. Flat
+and near-blank images are left out: their hashes are noise, or all alike. What was found is
+kept in the catalog as pairs; groups, keepers and exclusions follow from pairs and decisions
+(`curate.dedupe.grouping`) and are made anew for whatever is linked to something that changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.catalog import groups
+from curate.catalog.database import Database
+from curate.catalog.groups import Member, Place, Print
+from curate.config import DedupeSettings
+from curate.dedupe.cache import HashCache, Hashes, hashes_of, joined
+from curate.dedupe.grouping import group
+from curate.dedupe.keepers import ranks
+from curate.dedupe.neighbours import Pairs, pairs_between, pairs_within
+from curate.dedupe.turns import turned64, turned256, turns_of
+from curate.progress import Progress, silent
+
+MIN_BITS_SET = 24
+"""A hash with fewer bits set was made of frequencies that are mostly not there."""
+
+Found = dict[tuple[str, str], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class DedupeResult:
+    """What a search found and did; all numbers are of the whole project, but the last four."""
+
+    groups: int
+    """Groups of two images or more."""
+    excluded: int
+    """Images left out for the keeper of their group."""
+    pairs: int
+    """Confirmed pairs."""
+    largest_group: int
+    """Images in the largest group."""
+    split_chains: int
+    """Cuts through sets of linked images: ends too far apart, or declared different."""
+    compared: int
+    """Images that this run compared with all others."""
+    flat: int
+    """Images among them that were not compared: too flat for a hash."""
+    newly_excluded: int
+    """Images that this run left out."""
+    brought_back: int
+    """Images that this run brought back: their keeper is gone, or is another one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `curate dedupe --json` prints."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class _DryRunError(Exception):
+    """Leaves the transaction without its changes."""
+
+
+def dedupe(
+    db: Database,
+    folder: Path,
+    settings: DedupeSettings,
+    *,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> DedupeResult:
+    """Search, group, and exclude all but the keeper of each group.
+
+    Args:
+        db: the catalog.
+        folder: the project folder, for the cache of hashes.
+        settings: radius, confirmation, invariance, and the order of keepers.
+        dry_run: find out what would be done, write nothing.
+        progress: told of the stages.
+
+    Raises:
+        UsageError: settings that cannot be used.
+        CatalogError, StoreError: the catalog or the cache cannot be written.
+    """
+    ranks([], settings.keep)  # refuses unknown words before anything is searched
+    made = json.dumps(
+        [
+            settings.radius,
+            settings.confirm,
+            turns_of(settings.invariant),
+            settings.min_contrast,
+            settings.min_entropy,
+        ]
+    )
+    waiting = groups.queue(db)
+    anew = groups.read_state(db, "settings") != made
+    cache = HashCache(folder, None if anew else groups.read_state(db, "cache"))
+    known, fresh, stale = _read(db, cache, waiting, settings, anew=anew)
+    new = hashes_of([each for each in fresh if not is_flat(each, settings)])
+    found = _search(new, known, settings, progress)
+    try:
+        with db.transaction():
+            changed = _record(db, settings, waiting, found, anew=anew)
+            if not dry_run and (stale or len(new)):
+                token = cache.write(joined([known, new])) if stale else cache.add(known, new)
+                groups.write_state(db, "cache", token)
+            groups.write_state(db, "settings", made)
+            groups.write_state(db, "keep", json.dumps(settings.keep))
+            groups.clear_queue(db)
+            counted = groups.totals(db)
+            if dry_run:
+                raise _DryRunError
+    except _DryRunError:
+        pass
+    return DedupeResult(
+        counted.groups,
+        counted.excluded,
+        counted.pairs,
+        counted.largest_group,
+        counted.split_chains,
+        compared=len(new),
+        flat=len(fresh) - len(new),
+        newly_excluded=changed[0],
+        brought_back=changed[1],
+    )
+
+
+def is_flat(image: Print, settings: DedupeSettings) -> bool:
+    """Return whether an image shows too little for its hash to mean anything."""
+    return (
+        image.contrast < settings.min_contrast
+        or image.entropy < settings.min_entropy
+        or image.phash.bit_count() < MIN_BITS_SET
+    )
+
+
+def confirmed(
+    new: Hashes, old: Hashes | None, settings: DedupeSettings
+) -> Iterator[tuple[Pairs, NDArray[np.int64]]]:
+    """Find pairs by the 64-bit hashes and confirm them by the 256-bit ones.
+
+    Args:
+        new: one side.
+        old: the other side; None: pairs within `new`.
+        settings: radius, confirmation, invariance.
+
+    Yields:
+        Blocks of pairs (places in `new` and in `old`) and their 256-bit distances. A pair may
+        come several times, once for each turn that brings it near; a turned image may even
+        be near itself.
+    """
+    for turn in (0, *turns_of(settings.invariant)):
+        phash, phash256 = turned64(new.phash, turn), turned256(new.phash256, turn)
+        other = new if old is None else old
+        if old is None and not turn:
+            blocks = pairs_within(phash, settings.radius)
+        else:
+            blocks = pairs_between(phash, other.phash, settings.radius)
+        for block in blocks:
+            both = phash256[block.left] ^ other.phash256[block.right]
+            distance = np.bitwise_count(both).sum(axis=1, dtype=np.int64)
+            good = distance <= settings.confirm
+            if good.any():
+                yield (
+                    Pairs(block.left[good], block.right[good], block.distance[good]),
+                    distance[good],
+                )
+
+
+def _read(
+    db: Database,
+    cache: HashCache,
+    waiting: groups.Queue,
+    settings: DedupeSettings,
+    *,
+    anew: bool,
+) -> tuple[Hashes, list[Print], bool]:
+    """Return the hashes compared already, the images that are not, and if the cache is stale."""
+    if anew:
+        every = [each for page in groups.prints(db, compared=False) for each in page]
+        return hashes_of([]), every, True
+    known = cache.load()
+    if known is None:
+        pages = groups.prints(db, compared=True)
+        telling = ([each for each in page if not is_flat(each, settings)] for page in pages)
+        return joined(hashes_of(page) for page in telling), waiting.added, True
+    if not waiting.gone:
+        return known, waiting.added, False
+    gone = hashes_of([Print(each, 0, bytes(32), 0.0, 0.0) for each in waiting.gone])
+    kept = ~np.isin(known.keys(), gone.keys())
+    return known.take(kept), waiting.added, True
+
+
+def _search(new: Hashes, known: Hashes, settings: DedupeSettings, progress: Progress) -> Found:
+    """Compare the new images with each other and with the known ones."""
+    found: Found = {}
+    progress("dedupe", 0, len(new))
+    for old in (None, known):
+        if not len(new) or (old is not None and not len(old)):
+            continue
+        other = new if old is None else old
+        for block, distance256 in confirmed(new, old, settings):
+            rows = (block.left, block.right, block.distance, distance256)
+            for left, right, distance, further in zip(
+                *(each.tolist() for each in rows), strict=True
+            ):
+                one, two = new.image_id(left), other.image_id(right)
+                key = (one, two) if one < two else (two, one)
+                best = found.get(key, (65, 257))
+                if one != two and (distance, further) < best:
+                    found[key] = (distance, further)
+    progress("dedupe", len(new), len(new))
+    return found
+
+
+def _record(
+    db: Database, settings: DedupeSettings, waiting: groups.Queue, found: Found, *, anew: bool
+) -> tuple[int, int]:
+    """Write pairs and groups; return how many images were excluded and brought back."""
+    groups.forget_pairs(db, None if anew else waiting.gone)
+    groups.add_pairs(db, ((a, b, *distances) for (a, b), distances in found.items()))
+    reordered = groups.read_state(db, "keep") != json.dumps(settings.keep)
+    groups.affected(db, everything=anew or reordered)
+    members = groups.affected_members(db)
+    places = _grouped(members, groups.affected_pairs(db), groups.affected_not_same(db), settings)
+    return groups.replace_places(db, places)
+
+
+def _grouped(
+    members: Sequence[Member],
+    pairs: Sequence[tuple[str, str]],
+    not_same: Sequence[tuple[str, str]],
+    settings: DedupeSettings,
+) -> list[Place]:
+    """Return the places of all members that have near-duplicates."""
+    number = {each.image_id: place for place, each in enumerate(members)}
+    edges = _numbered(pairs, number)
+    phash = np.array([each.phash for each in members], dtype=np.uint64)
+    variants = np.array([turned64(phash, turn) for turn in (0, *turns_of(settings.invariant))])
+    rank = ranks(members, settings.keep)
+    denied = _numbered(not_same, number).tolist()
+    made = group(variants, rank, edges, 2 * settings.radius, not_same=[(a, b) for a, b in denied])
+    linked = np.zeros(len(members), dtype=np.bool_)
+    linked[edges.ravel()] = True
+    return [
+        Place(
+            member.image_id,
+            members[made.linked[place]].image_id,
+            members[made.keeper[place]].image_id,
+            left_out=bool(made.keeper[place] != place)
+            and not member.included
+            and member.excluded in (None, groups.NEAR_DUPLICATE),
+        )
+        for place, member in enumerate(members)
+        if linked[place]
+    ]
+
+
+def _numbered(pairs: Sequence[tuple[str, str]], number: Mapping[str, int]) -> NDArray[np.int64]:
+    rows = [(number[a], number[b]) for a, b in pairs if a in number and b in number]
+    return np.array(rows, dtype=np.int64).reshape(-1, 2)
