@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import curate
 from curate.cli.main import app
+from curate.config import Settings
 from curate.errors import ExitCode
 from curate.records import Reason
 from curate.report.reasons import meanings
@@ -73,7 +75,7 @@ def test_every_exit_code_is_documented() -> None:
 def test_the_configuration_page_holds_a_settings_file() -> None:
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     [block] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert set(tomllib.loads(block)) == {"fetch", "unsplash", "gbif", "balance"}
+    assert set(tomllib.loads(block)) == {section.name for section in fields(Settings)}
     uncommented = re.sub(r"^# (\w+ = )", r"\1", block, flags=re.MULTILINE)
     assert tomllib.loads(uncommented)["fetch"]["tries"] == 5
 
