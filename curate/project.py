@@ -31,6 +31,7 @@ from curate.progress import Progress, silent
 from curate.store import Store
 
 if TYPE_CHECKING:
+    from curate.duplicates import Duplicates
     from curate.fetch.integrity import Fault
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
@@ -361,6 +362,13 @@ class Project:
                     yield Fault(each.kind, each.detail, path=f"{name}/{each.path}")
             except PackError as error:
                 yield Fault("unreadable", error.message, path=name)
+
+    @property
+    def duplicates(self) -> Duplicates:
+        """Near-duplicates, decisions about them, and quality flags."""
+        from curate.duplicates import Duplicates
+
+        return Duplicates(self.db, self.settings, self._clock, self._progress)
 
     # Making the dataset
 

@@ -316,8 +316,14 @@ def find_image(db: Database, prefix: str) -> str:
 
 
 def declare_different(db: Database, one: str, other: str, now: float) -> None:
-    """Record that two images are not the same, for good."""
+    """Record that two images are not the same, for good.
+
+    Raises:
+        UsageError: both are one image.
+    """
     a, b = sorted((one, other))
+    if a == b:
+        raise UsageError("an image is the same as itself")
     with db.transaction():
         db.execute("INSERT OR IGNORE INTO not_same VALUES (?, ?, ?)", (a, b, now))
         _touch(db, (a, b))

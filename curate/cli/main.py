@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from curate import __version__
-from curate.cli import balance, demo, doctor, fetch, folder, status
+from curate.cli import balance, dedupe, demo, doctor, fetch, folder, status
 from curate.cli.session import Session, report_error
 from curate.errors import ExitCode
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (fetch, status, balance, folder, doctor, demo):
+for module in (fetch, status, dedupe, balance, folder, doctor, demo):
     module.register(app)
 
 

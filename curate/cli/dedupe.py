@@ -1,0 +1,180 @@
+"""`curate dedupe` and `curate include`: near-duplicates, and bringing images back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.cli import options as opt
+from curate.cli.progress import Bars
+from curate.cli.session import Session, command
+from curate.config import describe
+from curate.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curate.project import Project
+
+SHOWN = 20
+"""Matches printed for a person; `--json` has all."""
+
+RadiusOption = Annotated[
+    int | None, typer.Option("--radius", help=describe("dedupe", "radius"), show_default=False)
+]
+InvariantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--invariant",
+        help="Also find mirrored or turned copies. [default: neither]",
+        metavar="flip,rotate",
+        show_default=False,
+    ),
+]
+KeepOption = Annotated[
+    str | None,
+    typer.Option("--keep", help=describe("dedupe", "keep"), metavar="LIST", show_default=False),
+]
+UndoOption = Annotated[
+    bool, typer.Option("--undo", help="Bring back all that was left out as a near-duplicate.")
+]
+NotSameOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option("--not-same", help="Declare two images different.", metavar="IMAGE IMAGE"),
+]
+AgainstOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--against", help="Find our images in another dataset: a manifest or a folder of images."
+    ),
+]
+ExcludeOption = Annotated[
+    bool, typer.Option("--exclude", help="With --against: leave out what is found.")
+]
+QualityOption = Annotated[
+    str | None,
+    typer.Option(
+        "--exclude-quality",
+        help="Leave out images that are dark, bright, blurry, small, odd_aspect, "
+        "low_information (see [quality] in curate.toml).",
+        metavar="LIST",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app)(dedupe)
+    command(app)(include)
+
+
+def dedupe(
+    session: Session,
+    radius: RadiusOption = None,
+    invariant: InvariantOption = None,
+    keep: KeepOption = None,
+    undo: UndoOption = False,
+    not_same: NotSameOption = None,
+    against: AgainstOption = None,
+    exclude: ExcludeOption = False,
+    exclude_quality: QualityOption = None,
+    dry_run: opt.DryRunOption = False,
+) -> ExitCode:
+    """Find copies of the same photo and leave out all but the best. Nothing is deleted."""
+    asked = [undo, not_same is not None, against is not None, exclude_quality is not None]
+    if sum(asked) > 1:
+        raise UsageError(
+            "--undo, --not-same, --against and --exclude-quality are different things",
+            "give one at a time",
+        )
+    if exclude and against is None:
+        raise UsageError("--exclude goes with --against PATH")
+    if dry_run and any(asked):
+        raise UsageError("--dry-run goes with the search alone")
+    flags = {"dedupe.radius": radius, "dedupe.invariant": invariant, "dedupe.keep": keep}
+    with Bars(session) as bars, session.project(flags, bars) as project:
+        if undo:
+            n = project.duplicates.undo()
+            session.show(
+                {"brought_back": n}, lambda console: console.print(f"{n:,} images are back")
+            )
+            return ExitCode.DONE
+        if not_same is not None:
+            return _not_same(session, project, not_same)
+        if against is not None:
+            return _against(session, project, against, exclude)
+        if exclude_quality is not None:
+            return _exclude_quality(session, project, exclude_quality)
+        result = project.duplicates.search(dry_run=dry_run)
+    document: dict[str, Any] = result.to_json()
+    session.show(document, lambda console: _draw(console, document, dry_run))
+    return ExitCode.DONE
+
+
+def include(
+    session: Session,
+    image: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
+) -> ExitCode:
+    """Bring an image back that was left out, and keep it in from now on."""
+    with session.project() as project:
+        image_id, reason = project.duplicates.include(image)
+    said = "was in already" if reason is None else f"is back (was left out: {reason})"
+    session.show(
+        {"image_id": image_id, "was_excluded": reason},
+        lambda console: console.print(f"{image_id} {said}"),
+    )
+    return ExitCode.DONE
+
+
+def _not_same(session: Session, project: Project, pair: tuple[str, str]) -> ExitCode:
+    one, other = project.duplicates.not_same(*pair)
+    session.show(
+        {"not_same": [one, other]},
+        lambda console: console.print(f"{one}\n{other}\nare different from now on"),
+    )
+    return ExitCode.DONE
+
+
+def _against(session: Session, project: Project, path: Path, exclude: bool) -> ExitCode:
+    found = project.duplicates.against(path, exclude=exclude)
+
+    def draw(console: Console) -> None:
+        for match in found.matches[:SHOWN]:
+            sure = "" if match.confirmed else ", by the short hash only"
+            console.print(f"{match.image_id}  {match.kind} ({match.distance}{sure})  {match.other}")
+        if len(found.matches) > SHOWN:
+            console.print(f"… and {len(found.matches) - SHOWN:,} more; --json has all")
+        console.print(
+            f"{len(found.image_ids):,} of our images are among the {found.others:,} of {path}"
+            + (", now left out" if exclude and found.matches else "")
+        )
+
+    session.show(found.to_json(), draw)
+    return ExitCode.FAULTS_FOUND if found.matches else ExitCode.DONE
+
+
+def _exclude_quality(session: Session, project: Project, names: str) -> ExitCode:
+    done = project.duplicates.exclude_quality([each.strip() for each in names.split(",")])
+
+    def draw(console: Console) -> None:
+        for flag, n in done.items():
+            console.print(f"{flag}: {n:,} images left out")
+
+    session.show({"excluded": done}, draw)
+    return ExitCode.DONE
+
+
+def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
+    console.print(
+        f"{document['groups']:,} groups of near-duplicates, the largest of "
+        f"{document['largest_group']:,}; {document['excluded']:,} images "
+        f"{'would be' if dry_run else 'are'} left out for a better copy"
+    )
+    if document["split_chains"]:
+        console.print(
+            f"{document['split_chains']:,} cuts through chains whose ends differ too much"
+        )
+    if document["flat"]:
+        console.print(f"{document['flat']:,} images show too little to be compared")

@@ -1,0 +1,142 @@
+"""What a project does about near-duplicates: ties the dedupe room to fetch and the catalog.
+
+`Project.duplicates` is one of these. Nothing here deletes an image: images are excluded with
+a reason and a pointer, and can be brought back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.catalog import groups, quality
+from curate.catalog.database import Database, writer_lock
+from curate.config import Settings
+from curate.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from curate.catalog.groups import Place
+    from curate.dedupe.against import Contamination
+    from curate.dedupe.search import DedupeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Near-duplicates of one project."""
+
+    db: Database
+    """The catalog."""
+    settings: Settings
+    """Thresholds and the order of keepers."""
+    clock: Callable[[], float]
+    """Unix seconds."""
+    progress: Progress = silent
+    """Told of long work."""
+
+    @property
+    def _folder(self) -> Path:
+        return self.db.path.parent
+
+    def search(self, *, dry_run: bool = False) -> DedupeResult:
+        """Compare new images with all, group, and exclude all but the best of each group.
+
+        Args:
+            dry_run: find out what would be done; write nothing.
+
+        Raises:
+            LockedError: another process is fetching into this project.
+            UsageError: a setting that cannot be used.
+        """
+        from curate.dedupe.search import dedupe
+
+        with writer_lock(self._folder, "dedupe"):
+            return dedupe(
+                self.db,
+                self._folder,
+                self.settings.dedupe,
+                dry_run=dry_run,
+                progress=self.progress,
+            )
+
+    def undo(self) -> int:
+        """Bring back all images that were excluded as near-duplicates; return how many."""
+        with writer_lock(self._folder, "dedupe --undo"):
+            return groups.bring_back(self.db, groups.NEAR_DUPLICATE)
+
+    def include(self, prefix: str) -> tuple[str, str | None]:
+        """Bring one image back and keep it in, whatever a later search finds.
+
+        Args:
+            prefix: its id, or as much of it as is unique.
+
+        Returns:
+            Its id, and why it was out (None: it was not).
+
+        Raises:
+            UsageError: no image has such an id, or several have.
+        """
+        image_id = groups.find_image(self.db, prefix)
+        return image_id, groups.include(self.db, image_id, self.clock())
+
+    def not_same(self, one: str, other: str) -> tuple[str, str]:
+        """Declare that two images are different, for good; regroup what they belong to.
+
+        Args:
+            one: an id, or as much of it as is unique.
+            other: another one.
+
+        Returns:
+            Both ids.
+
+        Raises:
+            UsageError: no image has such an id, several have, or both are one image.
+        """
+        pair = groups.find_image(self.db, one), groups.find_image(self.db, other)
+        groups.declare_different(self.db, *pair, self.clock())
+        self.search()
+        return pair
+
+    def places(self) -> list[Place]:
+        """Return where every image with near-duplicates stands, group by group."""
+        return groups.places(self.db)
+
+    def against(self, path: Path, *, exclude: bool = False) -> Contamination:
+        """Find our images that are also in another dataset.
+
+        Args:
+            path: a manifest, a folder with one, or a folder of images.
+            exclude: leave those images out of datasets from now on.
+
+        Raises:
+            SourceError: `path` cannot be read.
+        """
+        from curate.dedupe.against import CONTAMINATES, compare
+        from curate.engine.local import LocalEngine
+        from curate.fetch.verify import verify
+
+        engine = LocalEngine(self.settings.fetch.workers)
+        found = compare(self.db, path, self.settings.dedupe, verify, engine, self.progress)
+        if exclude:
+            with writer_lock(self._folder, "dedupe --against"):
+                groups.exclude(self.db, found.image_ids, CONTAMINATES)
+        return found
+
+    def exclude_quality(self, flags: Sequence[str]) -> dict[str, int]:
+        """Leave out the images under some quality flags; return how many for each.
+
+        Raises:
+            UsageError: an unknown flag.
+        """
+        quality.check_flags(flags)
+        done = {}
+        with writer_lock(self._folder, "dedupe --exclude-quality"):
+            for flag in flags:
+                found = quality.flagged(self.db, self.settings.quality, flag)
+                done[flag] = groups.exclude(self.db, found, flag)
+        return done
+
+    def quality(self) -> dict[str, int]:
+        """Count the kept images under each quality flag, and those under none."""
+        return quality.quality_counts(self.db, self.settings.quality)
