@@ -7,6 +7,7 @@ one by one: after a power cut `curate verify` finds what is damaged and fetches 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -68,22 +69,27 @@ class Store:
 
     def holds(self, image_id: str) -> bool:
         """Return whether a file of a common format is there under this id; it is not read."""
-        return any(self.path(image_id, each).exists() for each in COMMON_FORMATS)
+        return any(os.path.exists(self._text(image_id, each)) for each in COMMON_FORMATS)  # noqa: PTH110 - as in `adopt`
 
-    def adopt(self, staged: Path, image_id: str, image_format: str) -> Path:
+    def adopt(self, staged: str | Path, image_id: str, image_format: str) -> Path:
         """Give a verified staged file its final name; the staged name is gone afterwards.
 
         A file of that name is replaced by these, the same bytes: that also heals it.
         """
-        final = self.path(image_id, image_format)
+        # Plain texts: this runs for every image, and `Path`s would cost more than the rename.
+        final = self._text(image_id, image_format)
         try:
-            staged.rename(final)
+            os.rename(staged, final)  # noqa: PTH104
         except FileNotFoundError:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            staged.rename(final)
+            os.makedirs(os.path.dirname(final), exist_ok=True)  # noqa: PTH103, PTH120
+            os.rename(staged, final)  # noqa: PTH104
         # Renaming one hard link of a file to another does nothing, and leaves both.
-        staged.unlink(missing_ok=True)
-        return final
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged)  # noqa: PTH108
+        return Path(final)
+
+    def _text(self, image_id: str, image_format: str) -> str:
+        return f"{self.root}/{self.relative(image_id, image_format)}"
 
     def stage_copy(self, original: Path, name: str, *, link: bool = False) -> Path:
         """Put a copy of a user's file into the staging folder; the original is not touched.

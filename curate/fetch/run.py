@@ -154,7 +154,7 @@ class _Loop:
         self._pool: Pool[Job, Verified | Refused | Known] = Pool(
             partial(
                 check,
-                root=str(store.root),
+                store=store,
                 limits=Limits(settings.max_pixels),
                 max_bytes=settings.max_bytes,
             ),
