@@ -94,6 +94,23 @@ class Question:
     """How far the answer has been taken in."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What asking all questions on has brought."""
+
+    open: list[Question]
+    """Those that have more to give."""
+    gained: bool
+    """Whether any page held a candidate."""
+    error: SourceError | None
+    """Why the first of those that failed did."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a question failed, and was not only put off by a source that asks for a pause."""
+        return self.error is not None and not isinstance(self.error, RateLimitedError)
+
+
 class Finder:
     """Asks sources and keeps what they answer.
 
@@ -170,6 +187,26 @@ class Finder:
             for question in questions:
                 searches.set_quota_of_search(db, request.per_class, question.search.id)
 
+    def take_all(self, db: Database, questions: Sequence[Question]) -> Taken:
+        """Ask every question on (see `take`); one that fails does not hold up the others.
+
+        Raises:
+            UsageError: a source cannot be asked this.
+        """
+        ids = [each.search.id for each in questions]
+        before = searches.n_given(db, ids)
+        answered = []
+        first: SourceError | None = None
+        for question in questions:
+            try:
+                self.take(db, question)
+                answered.append(question)
+            except SourceError as error:
+                first = first or error
+        unfinished = {search.id for search in searches.unfinished(db)}
+        still_open = [each for each in answered if each.search.id in unfinished]
+        return Taken(still_open, searches.n_given(db, ids) > before, first)
+
     def take(self, db: Database, question: Question) -> None:
         """Take in pages until the search ends, its limit is reached, or a reserve is there.
 
@@ -184,7 +221,6 @@ class Finder:
         search = searches.by_id(db, question.search.id)
         if not search.wants_more or self._has_reserve(db, question):
             return
-        self._tell_terms(db, question.source)
         try:
             self._take_pages(db, question, search)
         except RateLimitedError:
@@ -207,6 +243,7 @@ class Finder:
                 total=page.total,
                 skipped=page.skipped,
             )
+            self._tell_terms(db, question.source)
             self._progress("search", given, page.total)
             if self._has_reserve(db, question):
                 return

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -249,20 +249,14 @@ class Project:
         tried = 0
         finder.set_quotas(self.db, request, questions)
         while True:
-            before = self._given(questions)
-            unanswered, error = self._take_all(finder, questions)
-            failed = failed or error
-            gained = self._given(questions) > before
-            if error is not None and request.source_name and not (tried or gained):
-                _raise_unless_limited(error)
+            taken = finder.take_all(self.db, questions)
+            failed = failed or taken.error
+            if taken.is_refused and request.source_name and not (tried or taken.gained):
+                assert taken.error is not None
+                raise taken.error  # what is pending can wait: the question was wrong
             # Classes that a source names itself are known only now.
             finder.set_quotas(self.db, request, questions)
-            unfinished = {search.id for search in searches.unfinished(self.db)}
-            questions = [
-                each
-                for each in questions
-                if each.search.id in unfinished and each not in unanswered
-            ]
+            questions, gained = taken.open, taken.gained
             # With more to search for, candidates that wait for a retry are not waited for.
             end = self._run(wait=not questions or not gained)
             tried += end.tried
@@ -273,23 +267,6 @@ class Project:
         if failed is not None and not result.counts.total:
             raise failed
         return result
-
-    def _given(self, questions: Sequence[Question]) -> int:
-        return searches.n_given(self.db, [each.search.id for each in questions])
-
-    def _take_all(
-        self, finder: Finder, questions: Sequence[Question]
-    ) -> tuple[list[Question], SourceError | None]:
-        """Ask every question on; return those that failed, and why the first one did."""
-        unanswered = []
-        first: SourceError | None = None
-        for question in questions:
-            try:
-                finder.take(self.db, question)
-            except SourceError as error:
-                unanswered.append(question)
-                first = first or error
-        return unanswered, first
 
     def _run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
         from curate.fetch.run import run
@@ -400,11 +377,3 @@ class Project:
             seed=given.seed,
             licenses=given.licenses,
         )
-
-
-def _raise_unless_limited(error: SourceError) -> None:
-    """End a run whose question was refused; go on with what is there if it was only put off."""
-    from curate.sources.base import RateLimitedError
-
-    if not isinstance(error, RateLimitedError):
-        raise error

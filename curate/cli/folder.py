@@ -18,6 +18,8 @@ def register(app: typer.Typer) -> None:
 def init(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
     """Write a curate.toml that explains every setting. No other command needs it."""
     path = session.folder / CONFIG_NAME
+    if session.folder.exists() and not session.folder.is_dir():
+        raise UsageError(f"the project {session.folder} is not a folder", "give one with -C")
     if path.exists():
         raise UsageError(f"{path} is there already", "edit it, or move it away first")
     if not dry_run:
