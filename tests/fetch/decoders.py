@@ -10,12 +10,13 @@ import signal
 import time
 from pathlib import Path
 
-from curate.fetch.check import Job, check
+from curate.fetch.check import Job, Known, check
 from curate.fetch.verify import Limits
 from curate.records import Refused, Verified
+from curate.store import Store
 
 
-def touchy(job: Job, *, root: str, limits: Limits, max_bytes: int) -> Verified | Refused:
+def touchy(job: Job, *, store: Store, limits: Limits, max_bytes: int) -> Verified | Refused | Known:
     """Check a file, but die at one that says `kill`, and hang at one that says `hang`."""
     data = Path(job.staged).read_bytes()
     if data == b"kill":
@@ -24,9 +25,9 @@ def touchy(job: Job, *, root: str, limits: Limits, max_bytes: int) -> Verified |
         os._exit(3)
     if data == b"hang":
         time.sleep(600)
-    return check(job, root=root, limits=limits, max_bytes=max_bytes)
+    return check(job, store=store, limits=limits, max_bytes=max_bytes)
 
 
-def buggy(job: Job, *, root: str, limits: Limits, max_bytes: int) -> Verified | Refused:
+def buggy(job: Job, *, store: Store, limits: Limits, max_bytes: int) -> Verified | Refused:
     """Raise what no decoder raises."""
     raise LookupError(job.staged)
