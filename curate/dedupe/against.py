@@ -22,7 +22,7 @@ from curate.catalog.groups import Print
 from curate.config import DedupeSettings
 from curate.dedupe.cache import Hashes, hashes_of, joined
 from curate.dedupe.neighbours import pairs_between
-from curate.dedupe.search import confirmed, is_flat
+from curate.dedupe.search import MIN_BITS_SET, confirmed, is_flat
 from curate.dedupe.turns import turned64, turns_of
 from curate.engine import Engine
 from curate.errors import SourceError
@@ -151,7 +151,7 @@ def _near_alone(ours: Hashes, others: list[_Other], settings: DedupeSettings) ->
     """Compare by the 64-bit hash only, with a smaller radius."""
     only = [each for each in others if each.seen is None and each.phash is not None]
     theirs = np.array([each.phash for each in only], dtype=np.uint64)
-    telling = np.bitwise_count(theirs) >= 24
+    telling = np.bitwise_count(theirs) >= MIN_BITS_SET
     radius = min(settings.radius, ALONE_RADIUS)
     for turn in (0, *turns_of(settings.invariant)):
         for block in pairs_between(turned64(theirs, turn), ours.phash, radius):

@@ -94,13 +94,13 @@ class HashCache:
         """Return what it holds; None if it is not there, or not what the catalog remembers."""
         token, _, length = (self.token or "").partition(":")
         try:
-            if not length or self.path.stat().st_size != int(length):
+            if not length or self.path.stat().st_size != int(length) or int(length) < _HEAD.size:
                 return None
             data = np.memmap(self.path, dtype=np.uint8, mode="r")
         except OSError:
             return None
         parts, at, seen = [], 0, b""
-        while at < len(data):
+        while at + _HEAD.size <= len(data):
             count, seen = _HEAD.unpack(bytes(data[at : at + _HEAD.size]))
             body = data[at + _HEAD.size : at + _HEAD.size + count * _ROW_BYTES]
             at += _HEAD.size + count * _ROW_BYTES
@@ -112,7 +112,7 @@ class HashCache:
                 Hashes(ids, phash, body[count * 8 : count * 40].view(np.uint64).reshape(-1, 4))
             )
         self._n_blocks = len(parts)
-        return joined(parts) if seen.hex() == token else None
+        return joined(parts) if seen.hex() == token and at == len(data) else None
 
     def add(self, known: Hashes, new: Hashes) -> str:
         """Append `new` to a file that holds `known`, or write both anew; return the new token.

@@ -28,7 +28,7 @@ from curate.dedupe.neighbours import Pairs, pairs_between, pairs_within
 from curate.dedupe.turns import turned64, turned256, turns_of
 from curate.progress import Progress, silent
 
-MIN_BITS_SET = 24
+MIN_BITS_SET = 12
 """A hash with fewer bits set was made of frequencies that are mostly not there."""
 
 Found = dict[tuple[str, str], tuple[int, int]]
