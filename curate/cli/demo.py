@@ -21,7 +21,9 @@ FOLDER = "demo-project"
 KeepOption = Annotated[
     Path | None,
     typer.Option(
-        "--keep", help="Folder to make the project in, and to leave. [default: demo-project]"
+        "--keep",
+        help="Folder to make the project in, and to leave. [default: demo-project]",
+        metavar="DIR",
     ),
 ]
 
@@ -32,10 +34,11 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(session: Session, keep: KeepOption = None) -> ExitCode:
-    """Go the whole road on a sample source: no keys, no internet, under a minute.
+    """Go the whole road on a sample source: no keys, no internet.
 
-    A server on this machine speaks Unsplash's and GBIF's protocols and serves drawn photos,
-    some of them dead, damaged or there twice. The project stays for you to look at.
+    In under a minute. A server on this machine speaks Unsplash's and GBIF's protocols and
+    serves drawn photos, some of them dead, damaged or there twice. The project stays for you
+    to look at.
     """
     from curate.demo.flow import run_demo
 

@@ -30,7 +30,7 @@ def draw_table(
     from rich.text import Text
 
     cells = [list(row) for row in rows]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for number, heading in enumerate(headings):
         is_number = any(isinstance(row[number], int) for row in cells)
         justify = "right" if is_number else "left"
