@@ -32,7 +32,7 @@ def db(tmp_path: Path) -> Database:
 
 
 def test_each_flag_finds_its_image(db: Database) -> None:
-    assert quality_counts(db, SETTINGS) == {name: 1 for name in FLAGGED} | {"none": 1}
+    assert quality_counts(db, SETTINGS) == dict.fromkeys(FLAGGED, 1) | {"none": 1}
     assert {name: flagged(db, SETTINGS, name) for name in FLAGS} == {
         name: [image.id] for name, image in FLAGGED.items()
     }
