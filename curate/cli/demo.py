@@ -147,7 +147,7 @@ def _draw_truth(console: Console, result: DemoResult) -> None:
     if truth.near_duplicates:
         console.print(
             f"It also knows of {truth.near_duplicates:,} near-duplicates (the same photo in other "
-            "bytes), which are still in the dataset: curate does not look for those yet."
+            "bytes), which are still in the dataset: `curate dedupe` finds such."
         )
 
 
