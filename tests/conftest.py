@@ -55,7 +55,11 @@ class _Guard:
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        if event == "socket.connect" and isinstance(args[1], tuple) and not _is_loopback(args[1][0]):
+        if (
+            event == "socket.connect"
+            and isinstance(args[1], tuple)
+            and not _is_loopback(args[1][0])
+        ):
             raise GuardError(f"a test connected to {args[1]}")
         if event == "socket.getaddrinfo" and not _is_loopback(args[0]):
             raise GuardError(f"a test looked up {args[0]!r}")
@@ -68,7 +72,9 @@ sys.addaudithook(_guard)
 
 
 @pytest.fixture(autouse=True)
-def sandbox(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def sandbox(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """Every test has an empty home, no keys, no proxy, and no way past loopback."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     for name in list(os.environ):

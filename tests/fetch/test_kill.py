@@ -67,11 +67,11 @@ class Road:
         """Start a run and kill it; return whether it was still running."""
         process = start(*self.arguments(project), env=self.env)
         wait_for_requests = rng.random() < 0.85
-        n_requests = self.n_requests + rng.randint(1, 44)
+        n_requests = self.n_requests + rng.randint(1, 30)
         give_up_at = time.monotonic() + (60.0 if wait_for_requests else rng.uniform(0.0, 1.5))
         while process.poll() is None and time.monotonic() < give_up_at:
             if wait_for_requests and self.n_requests >= n_requests:
-                time.sleep(rng.uniform(0.0, 0.06))
+                time.sleep(rng.uniform(0.0, 0.04))
                 break
             time.sleep(0.001)
         process.kill()
