@@ -91,8 +91,8 @@ class BalanceSettings:
 class DedupeSettings:
     """Which images are the same photo, and which of them is kept."""
 
-    radius: int = _setting(12, "largest difference of the 64-bit hashes, in bits")
-    confirm: int = _setting(72, "largest difference of the 256-bit hashes, in bits")
+    radius: int = _setting(14, "largest difference of the 64-bit hashes, in bits")
+    confirm: int = _setting(76, "largest difference of the 256-bit hashes, in bits")
     invariant: tuple[str, ...] = _setting((), "also find mirrored or turned copies: flip,rotate")
     keep: tuple[str, ...] = _setting(
         ("annotated", "resolution", "license", "size"),

@@ -10,6 +10,7 @@ Nothing of curate is imported, so that the peers can have whatever versions they
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
@@ -96,12 +97,13 @@ def fastdup_photos(folder: Path) -> Pairs:
     work = folder.parent / "fastdup"
     run = fastdup.create(work_dir=str(work), input_dir=str(folder))
     run.run(overwrite=True, print_summary=False, verbose=False, num_threads=1, threshold=0.9)
-    table = run.similarity(data=False) if callable(run.similarity) else run.similarity
-    one, other = "filename_from", "filename_to"
+    with (work / "atrain_features.dat.csv").open() as lines:
+        names = [Path(row["filename"]).name for row in csv.DictReader(lines)]
+    table = run.similarity(data=False)
     return {
-        _pair(Path(a).name, Path(b).name)
-        for a, b in zip(table[one], table[other], strict=True)
-        if a != b
+        _pair(names[one], names[other])
+        for one, other in zip(table["from"], table["to"], strict=True)
+        if one != other
     }
 
 

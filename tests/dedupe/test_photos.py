@@ -59,7 +59,7 @@ def test_planted_copies_are_found_and_nothing_else_is(shared: Path) -> None:
         for name in kinds:
             place = kind.index(name)  # the first photo is the first eight, and so on
             hit = np.mean([(first, first + place) in found for first in originals])
-            assert hit >= (0.93 if name == "crop 3 % a side" else 0.98), (name, hit)
+            assert hit >= (0.96 if name == "crop 3 % a side" else 0.98), (name, hit)
     assert not any(
         kind[right] == "flip" and kind[left] == "original" and right - left < 8
         for left, right in pairs(prints, SETTINGS)
@@ -67,7 +67,7 @@ def test_planted_copies_are_found_and_nothing_else_is(shared: Path) -> None:
 
 
 def test_the_groups_that_the_data_names_are_found(shared: Path) -> None:
-    """Every known group is linked; in flowers12 all 62 pairs but one crop, and no other class."""
+    """Every known group is linked; in flowers12 all 62 pairs, and no other class."""
     root = shared / "photos"
     truth = json.loads((root / "NEAR_DUPLICATES.json").read_text())
     for named in truth["known_groups"]:
@@ -87,8 +87,6 @@ def test_the_groups_that_the_data_names_are_found(shared: Path) -> None:
     prints = [print_of((root / "flowers12" / name).read_bytes()) for name in names]
     found_names = {(names[left], names[right]) for left, right in pairs(prints, SETTINGS)}
     known = {tuple(sorted(pair[:2])) for pair in truth["flowers12_near_pairs_dhash_le_4"]}
-    assert known - found_names <= {
-        ("test/windflower/image_1243.jpg", "train/windflower/image_1202.jpg")
-    }
+    assert known <= found_names
     assert all(one.split("/")[1] == two.split("/")[1] for one, two in found_names)
-    assert len(found_names - known) <= 3
+    assert len(found_names - known) <= 8
