@@ -66,12 +66,15 @@ class Files:
 
     names: list[str]
     origin: list[int]
+    mirrored_origin: list[int]
+    """The same where mirror images among the photos count as one."""
     kind: list[str]
 
     def truth(self, kinds: Sequence[str]) -> set[tuple[str, str]]:
         """Pairs of files that show the same photo, among some kinds of file."""
         by_origin: dict[int, list[str]] = {}
-        for name, origin, kind in zip(self.names, self.origin, self.kind, strict=True):
+        origins = self.mirrored_origin if "flip" in kinds else self.origin
+        for name, origin, kind in zip(self.names, origins, self.kind, strict=True):
             if kind in kinds:
                 by_origin.setdefault(origin, []).append(name)
         return {pair for each in by_origin.values() for pair in combinations(sorted(each), 2)}
@@ -136,13 +139,15 @@ def _plant(folder: Path, every: int) -> Files:
     """Write photos and their copies into one folder."""
     paths = photos(SHARED)
     same = origins(SHARED, paths)
-    files = Files([], [], [])
+    mirrored = origins(SHARED, paths, mirrored=True)
+    files = Files([], [], [], [])
     for number, path in enumerate(paths[::every]):
         for kind, data in (("original", path.read_bytes()), *copies(path)):
             name = f"{number:05d}-{len(files.names) % 8}.jpg"
             (folder / name).write_bytes(data)
             files.names.append(name)
             files.origin.append(same[path])
+            files.mirrored_origin.append(mirrored[path])
             files.kind.append(kind)
     return files
 

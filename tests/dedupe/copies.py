@@ -19,6 +19,11 @@ SEEN_TO_BE_SAME = (
     ("test/daisy/image_0842.jpg", "train/daisy/image_0814.jpg"),
 )
 """Further crops of one photo in flowers12, found by several hashes and looked at one by one."""
+SEEN_TO_BE_MIRRORED = (
+    ("test/bluebell/image_0243.jpg", "train/bluebell/image_0242.jpg"),
+    ("test/sunflower/image_0735.jpg", "train/sunflower/image_0729.jpg"),
+)
+"""Mirror images in flowers12, found with `flip` and looked at: the same only if that is asked."""
 
 
 def _cropped(image: Image.Image, share: float) -> Image.Image:
@@ -78,13 +83,20 @@ def photos(shared: Path) -> list[Path]:
     )
 
 
-def origins(shared: Path, paths: list[Path]) -> dict[Path, int]:
-    """Number the photos so that those known to be the same share a number."""
+def origins(shared: Path, paths: list[Path], *, mirrored: bool = False) -> dict[Path, int]:
+    """Number the photos so that those known to be the same share a number.
+
+    Args:
+        shared: the shared data.
+        paths: what `photos` returned.
+        mirrored: mirror images count as the same.
+    """
     root = shared / "photos" / "flowers12"
     truth = json.loads((shared / "photos" / "NEAR_DUPLICATES.json").read_text())
     number = {path: place for place, path in enumerate(paths)}
     known = [(a, b) for a, b, *_ in truth["flowers12_near_pairs_dhash_le_4"]]
-    for one, other in [*known, *SEEN_TO_BE_SAME]:
+    mirrors = SEEN_TO_BE_MIRRORED if mirrored else ()
+    for one, other in [*known, *SEEN_TO_BE_SAME, *mirrors]:
         if root / one in number and root / other in number:
             old, new = number[root / other], number[root / one]
             number = {path: new if here == old else here for path, here in number.items()}
