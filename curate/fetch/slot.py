@@ -113,7 +113,7 @@ class Slot:
         """Set the handle up for a download.
 
         Raises:
-            UnicodeError, pycurl.error: the URL cannot be requested.
+            ValueError, pycurl.error: the URL cannot be requested.
         """
         self._n_used += 1
         self._key = request.key
@@ -140,9 +140,9 @@ class Slot:
         """Judge the finished transfer; None means that a redirect goes on in this slot."""
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         if code == 0 and status in REDIRECTS:
-            target = self.curl.getinfo(pycurl.REDIRECT_URL)
+            target = self.curl.getinfo_raw(pycurl.REDIRECT_URL)
             self.discard()
-            refused = self._redirect(target)
+            refused = self._redirect(target and _text(target))
             if refused is None:
                 return None
             return self._refuse(refused, status)
@@ -200,7 +200,7 @@ class Slot:
             return Refused(Reason.DENIED, f"redirected: {why}")
         try:
             self._hop(target)
-        except (UnicodeError, pycurl.error) as error:
+        except (ValueError, pycurl.error) as error:
             return Refused(Reason.BAD_URL, f"redirected to what cannot be requested: {error}")
         return None
 
@@ -253,11 +253,19 @@ class Slot:
             self._file = None
 
 
+def _text(target: bytes) -> str:
+    """Return the target of a redirect; bytes that are not UTF-8 are escaped."""
+    try:
+        return target.decode()
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in target)
+
+
 def plain_url(url: str) -> str:
     """Return a URL as it may be sent: no credentials, ASCII host (IDNA), escaped path.
 
     Raises:
-        UnicodeError: the host name cannot be encoded.
+        ValueError: the host name cannot be encoded, or the URL cannot be split.
     """
     url = without_userinfo(url)
     if url.isascii() and " " not in url:

@@ -98,7 +98,7 @@ class Transport:
         slot = self._idle.pop() if self._idle else self._new_slot()
         try:
             slot.begin(request)
-        except (UnicodeError, pycurl.error) as error:
+        except (ValueError, pycurl.error) as error:
             self._idle.append(slot)
             refused = Refused(Reason.BAD_URL, f"it cannot be requested: {error}")
             self._refused.append(Response(request.key, None, refused, 0, 0.0))

@@ -69,6 +69,9 @@ http://teredo.example:{p}/ http://ula.example/ http://cgnat.example/ https://loo
 
 # Refused as text: not a plain URL.
 UNREADABLE = (
+    "http://\u2100@example.com:{p}/x.jpg",
+    "http://a\u2048b@127.0.0.1:{p}/",
+    "http://user:\uff03@127.0.0.1:{p}/",
     "http://%31%32%37.0.0.1:{p}/",
     "http://127.0.0.1%00.example.com:{p}/",
     "http://127%2E0%2E0%2E1:{p}/",

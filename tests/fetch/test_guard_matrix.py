@@ -8,6 +8,7 @@ control run without the guard shows that the URLs would get there.
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -134,6 +135,35 @@ def test_no_text_that_is_not_a_plain_url_is_requested(scene: Scene, url: str) ->
     assert response.refused is not None
     web = url.partition(":")[0] == "http"
     assert response.refused.reason is (Reason.BAD_URL if web else Reason.DENIED)
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        (b"http://\xe9.example/x.jpg", Reason.DENIED),
+        (b"http://127.0.0.1:1/\xff.jpg", Reason.DENIED),
+        (b"http://outside.example:%d/ok?\xe9", None),
+    ],
+)
+def test_a_redirect_to_what_is_not_utf8_is_judged_like_any_other(
+    scene: Scene, to: bytes, reason: Reason | None
+) -> None:
+    with socket.create_server((OUTSIDE, 0)) as listener:
+        target = to % scene.port if b"%d" in to else to
+        answering = threading.Thread(target=_redirect_once, args=(listener, target))
+        answering.start()
+        url = f"http://{OUTSIDE}:{listener.getsockname()[1]}/"
+        response = scene.fetch(url, GUARD, {"outside.example": OUTSIDE})
+        answering.join()
+    assert (response.refused and response.refused.reason) is reason
+
+
+def _redirect_once(listener: socket.socket, target: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1 << 16)
+        head = b"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\n"
+        connection.sendall(head + b"Location: " + target + b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
