@@ -111,7 +111,9 @@ def _clear_chosen(db: Database) -> None:
         db.execute("DELETE FROM temp.chosen")
 
 
-def pending(db: Database, now: float, choice: Choice) -> Iterator[Pending]:
+def pending(
+    db: Database, now: float, choice: Choice, page_rows: int | None = None
+) -> Iterator[Pending]:
     """Yield what is pending and due, in order; each page is read when it is reached.
 
     Rows that become pending behind the place reached are left to the next call.
@@ -120,14 +122,16 @@ def pending(db: Database, now: float, choice: Choice) -> Iterator[Pending]:
         db: the catalog.
         now: Unix seconds.
         choice: which candidates.
+        page_rows: rows held at a time; `PAGE_ROWS` by default.
     """
     after = 0
+    limit = PAGE_ROWS if page_rows is None else page_rows
     key = choice.id_column
     sql = (
         f"SELECT {key}, source, url, tries FROM {choice.tables} "  # noqa: S608 - fixed texts
         f"AND {key} > ? AND due_at <= ? GROUP BY {key} ORDER BY {key} LIMIT ?"
     )
-    while rows := db.all(sql, (*choice.values, after, now, PAGE_ROWS)):
+    while rows := db.all(sql, (*choice.values, after, now, limit)):
         after = rows[-1][0]
         for row in rows:
             yield Pending(*row)

@@ -3,6 +3,10 @@
 Classes with a quota take turns; a class hands out no more candidates at a time than it
 still needs, so that it ends with exactly its quota. Candidates of classes without a quota,
 and of no class, are taken as they stand in the catalog.
+
+A candidate of two classes counts for both, whichever it is taken for: one that is taken for
+a class still open may lift another, already met, over its quota. Only images of several
+classes do that. Passing them over would leave classes short that share all their candidates.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ from curate.catalog import candidates
 from curate.catalog.candidates import Choice, Pending
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
+
+FEWEST_PAGE_ROWS = 8
+"""A class reads at least so many candidates at a time."""
 
 
 @dataclass(slots=True)
@@ -93,9 +100,12 @@ class Quota:
             db: the catalog.
             now: Unix seconds; what is due later is left out.
         """
+        opened = self.open_classes()
+        # Every stream holds a page: with thousands of classes the pages must be short.
+        n_rows = max(FEWEST_PAGE_ROWS, candidates.PAGE_ROWS // max(1, len(opened)))
         streams = {
-            class_id: candidates.pending(db, now, candidates.of_class(class_id))
-            for class_id in self.open_classes()
+            class_id: candidates.pending(db, now, candidates.of_class(class_id), n_rows)
+            for class_id in opened
         }
         while streams:
             progressed = False

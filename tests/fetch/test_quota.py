@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -84,6 +85,46 @@ def test_a_place_that_is_given_back_is_handed_out_again(folder: Path) -> None:
         quota.release(each[1])
     assert list(taken) == []
     assert quota.missing == 1
+    made.close()
+
+
+def test_a_candidate_of_a_met_and_an_open_class_is_taken_for_the_open_one(folder: Path) -> None:
+    made = make(folder, {"beach": 1}, {})
+    made.add(["both"], ("beach", "city"))
+    made.db.execute("UPDATE classes SET quota = 1")
+    candidates.record(made.db, [Outcome(1, image(1))], 1.0)
+    met = Quota(class_counts(made.db))
+    assert names(made, met, 2) == ["both", None]
+    made.close()
+
+
+N_CLASSES = 2000
+MOST_MB = 25.0
+
+
+def test_thousands_of_classes_hold_little_of_their_reserve_in_memory(folder: Path) -> None:
+    made = make(folder, {}, {})
+    made.add(["first"], tuple(f"class {number}" for number in range(N_CLASSES)))
+    with made.db.transaction():
+        made.db.execute("UPDATE classes SET quota = 100")
+        made.db.execute(
+            "WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 120) "
+            "INSERT INTO candidates (source, source_id, search_id, url) SELECT 'urls', "
+            "classes.id || '-' || value, 1, 'http://example.com/' || classes.id || '/' || value "
+            "FROM classes CROSS JOIN n"
+        )
+        made.db.execute(
+            "INSERT INTO hints SELECT CAST(source_id AS INTEGER), id, 1 FROM candidates "
+            "WHERE id > 1"
+        )
+    quota = Quota(class_counts(made.db))
+    tracemalloc.start()
+    taken = names(made, quota, 2 * N_CLASSES)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert None not in taken
+    assert len(set(taken)) > N_CLASSES
+    assert peak_bytes / 1e6 < MOST_MB
     made.close()
 
 
