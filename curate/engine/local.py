@@ -26,8 +26,8 @@ from curate.errors import CurateError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-QUEUE_DEPTH = 4
-"""Items a worker holds: enough that it never waits for the parent, few enough to spread."""
+QUEUE_DEPTH = 16
+"""Items a worker holds: enough to last while the parent takes in a burst, few enough to spread."""
 MEMORY_BYTES = 1 << 30
 ITEM_TIMEOUT_S = 120.0
 STOP_S = 5.0
