@@ -15,6 +15,7 @@ from curate.catalog import counts, errands, searches
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
 from curate.catalog.searches import Search
+from curate.catalog.text import clean, exact_json
 from curate.config import Settings
 from curate.errors import CurateError, SourceError, UsageError
 from curate.progress import Progress
@@ -296,7 +297,7 @@ class Finder:
             classes = (text,) if text is not None and request.class_by is None else ()
         return Query(
             text=text,
-            classes=classes,
+            classes=tuple(map(clean, classes)),
             side_px=self._settings.fetch.side_px or None,
             licenses=frozenset(request.licenses),
             class_by=request.class_by,
@@ -345,7 +346,7 @@ def _request_json(query: Query, request: FetchRequest) -> str:
         "class_column": request.class_column,
         "side_px": query.side_px,
     }
-    return json.dumps(asked, sort_keys=True, ensure_ascii=False)
+    return exact_json(asked)
 
 
 def _stamp(path: Path | None) -> str | None:

@@ -26,6 +26,7 @@ from curate.catalog import candidates, counts, images, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database, writer_lock
+from curate.catalog.text import clean
 from curate.errors import CurateError, PackError, SourceError, StoreError, UsageError
 from curate.progress import Progress, silent
 from curate.store import Store
@@ -208,7 +209,7 @@ class Project:
             Query (or path) to the number of results; None where the source cannot say.
         """
         return {
-            query.text or str(request.path or ""): source.count(query)
+            clean(query.text or str(request.path or "")): source.count(query)
             for source, query in self._finder().queries(request)
         }
 

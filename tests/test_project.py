@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -372,3 +373,17 @@ def test_balance_takes_its_recipe_from_the_settings(world: Start) -> None:
     result = project.balance()
     assert result.images == {"train": 8, "val": 4, "test": 4}
     assert result.leaks == 0
+
+
+def test_a_list_with_half_a_character_is_read_to_its_end(world: Start, tmp_path: Path) -> None:
+    here = world(photos_per_class=2)
+    good = here.server.found_as("beach")[0]
+    rows = [
+        {"url": "http://127.0.0.1:1/abc\ud83d", "class": "x\ud83d", "title": "\udc00"},
+        {"url": f"{here.server.url}/photo/{good.photo_id}?w=64", "class": "beach"},
+    ]
+    path = tmp_path / "list.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = here.project(flags={"fetch.tries": 1}).fetch(FetchRequest(path=path))
+    assert (result.counts.total, result.complete) == (2, True)
+    assert by_name(result)["beach"].images == 1

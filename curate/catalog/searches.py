@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from curate.catalog.database import Database
+from curate.catalog.text import clean, cleaned
 from curate.records import Candidate
 
 
@@ -63,6 +64,7 @@ def open_search(
         now: Unix seconds.
         wanted: candidates to take at most, earlier runs included; None: all.
     """
+    request, query = clean(request), clean(query)
     with db.transaction():
         db.execute(
             "INSERT INTO searches (source, request, query, created_at) VALUES (?, ?, ?, ?) "
@@ -159,7 +161,7 @@ def add_page(
             "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
             "ON CONFLICT DO NOTHING",
             (
-                (class_ids[name], search_id, each.source, each.source_id)
+                (class_ids[name], search_id, each.source, clean(each.source_id))
                 for each in candidates
                 for name in each.classes
             ),
@@ -185,19 +187,19 @@ def _largest_id(db: Database) -> int:
 
 
 def _row(each: Candidate, search_id: int) -> tuple[object, ...]:
-    meta = json.dumps(dict(each.meta), ensure_ascii=False) if each.meta else None
+    meta = clean(json.dumps(dict(each.meta), ensure_ascii=False)) if each.meta else None
     return (
         each.source,
-        each.source_id,
+        clean(each.source_id),
         search_id,
-        each.url,
-        each.group,
-        each.page_url,
-        each.author,
-        each.license,
-        each.license_url,
-        each.rights_holder,
-        each.attribution,
+        clean(each.url),
+        cleaned(each.group),
+        cleaned(each.page_url),
+        cleaned(each.author),
+        cleaned(each.license),
+        cleaned(each.license_url),
+        cleaned(each.rights_holder),
+        cleaned(each.attribution),
         meta,
     )
 
@@ -222,9 +224,9 @@ def skipped_rows(db: Database) -> dict[str, int]:
 def _class_ids(db: Database, names: set[str]) -> dict[str, int]:
     db.many(
         "INSERT INTO classes (name) VALUES (?) ON CONFLICT DO NOTHING",
-        ((name,) for name in sorted(names)),
+        ((name,) for name in sorted(map(clean, names))),
     )
-    return {name: _class_id(db, name) for name in names}
+    return {name: _class_id(db, clean(name)) for name in names}
 
 
 def _class_id(db: Database, name: str) -> int:
@@ -235,7 +237,9 @@ def set_quota(db: Database, quota: int, names: Sequence[str]) -> None:
     """Ask for `quota` images of each of these classes, made if they are new."""
     with db.transaction():
         _class_ids(db, set(names))
-        db.many("UPDATE classes SET quota = ? WHERE name = ?", ((quota, name) for name in names))
+        db.many(
+            "UPDATE classes SET quota = ? WHERE name = ?", ((quota, clean(name)) for name in names)
+        )
 
 
 def set_quota_of_all(db: Database, quota: int) -> None:

@@ -225,7 +225,7 @@ class _Loop:
 
     def _local_job(self, item: Item) -> Job:
         staged = self._staging / f"{self._token}-local-{item.pending.id}.part"
-        original = unquote(urlsplit(item.pending.url).path)
+        original = unquote(urlsplit(item.pending.url).path, errors="surrogateescape")
         return Job(str(staged), original, self._link)
 
     def _submit(self, item: Item, job: Job) -> None:

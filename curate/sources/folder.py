@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ EXTENSIONS = frozenset(
         *("avif", "heic", "heif", "jp2", "ico", "mpo", "ppm", "pgm", "pbm", "tga"),
     )
 )
+_ESCAPE = re.compile(rb"\\(\\|x[0-9a-f]{2})")
 SPLITS: Mapping[str, str] = {
     "train": "train",
     "training": "train",
@@ -109,7 +111,7 @@ class FolderSource:
             what = "is not a folder" if self._root.exists() else "does not exist"
             raise SourceError(f"{self._root} {what}", "Give a folder with images.")
         skipped: Counter[str] = Counter()
-        after = tuple(start.split("/")) if start else ()
+        after = tuple(map(_unescaped, start.split("/"))) if start else ()
         files = _walk(self._root, _Dir((), None, None), after, {_identity(self._root)}, skipped)
         own, some = start or "", []
         ahead = next(files, None)
@@ -127,12 +129,30 @@ class FolderSource:
         path = self._root.joinpath(*file.parts)
         return Candidate(
             source="folder",
-            source_id="/".join((self._tag, *file.parts)),
+            source_id="/".join((self._tag, *map(_escaped, file.parts))),
             url=path.as_uri(),
-            classes=hints(query, file.classes),
+            classes=hints(query, tuple(map(_readable, file.classes))),
             query=query.text,
             meta={"split": file.split} if file.split else {},
         )
+
+
+def _escaped(name: str) -> str:
+    r"""Write bytes that are not UTF-8 as `\xNN`, and a backslash as two: `_unescaped` undoes it."""
+    return _readable(name.replace("\\", "\\\\"))
+
+
+def _unescaped(text: str) -> str:
+    return os.fsdecode(_ESCAPE.sub(_bytes_of, text.encode()))
+
+
+def _bytes_of(escape: re.Match[bytes]) -> bytes:
+    return bytes([int(escape[1][1:], 16)]) if escape[1] != b"\\" else b"\\"
+
+
+def _readable(name: str) -> str:
+    r"""Return a file name as text, bytes that are not UTF-8 as `\xNN`."""
+    return name if name.isascii() else os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _walk(

@@ -13,6 +13,7 @@ from curate.catalog import searches
 from curate.catalog.candidates import record
 from curate.catalog.database import MEMORY, Database
 from curate.catalog.searches import Search
+from curate.catalog.text import exact_json
 from curate.records import Candidate
 from tests.catalog.rows import candidate, contents, filled, stored
 
@@ -211,3 +212,24 @@ def test_quotas_are_given_by_name_to_all_or_to_what_a_search_named() -> None:
     assert quotas() == {"": None, "beach": None, "city": 7, "sunset": 5}
     searches.set_quota_of_all(db, 9)
     assert quotas() == {"": None, "beach": 9, "city": 9, "sunset": 9}
+
+
+def test_halves_of_characters_do_not_stop_a_page() -> None:
+    half = "abc\ud83d"
+    whole = Candidate(
+        "urls",
+        half,
+        half,
+        (half, "beach"),
+        *(half,) * 8,
+        {half: half},
+    )
+    db = Database(MEMORY)
+    search = ask(db, exact_json({"text": half}), half)
+    assert json.loads(search.request) == {"text": half}
+    assert searches.add_page(db, search.id, [whole], None) == 1
+    assert hints(db) == {("abc\ufffd", "abc\ufffd", 1), ("abc\ufffd", "beach", 1)}
+    (meta,) = db.one("SELECT meta FROM candidates")
+    assert json.loads(meta) == {"abc\ufffd": "abc\ufffd"}
+    searches.set_quota(db, 3, [half])
+    assert db.all("SELECT quota FROM classes WHERE name LIKE 'abc%'") == [(3,)]

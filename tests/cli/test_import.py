@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -189,3 +190,16 @@ def test_a_file_that_may_not_be_read_is_counted(tmp_path: Path) -> None:
     document = curate_unprivileged(*arguments).document
     assert document["candidates"]["failed"] == {"unreadable": 1}
     assert document["images"]["kept"] == 1
+
+
+def test_a_photo_with_a_latin1_name_is_imported(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"f\xeate")
+    photo(folder / os.fsdecode(b"plage \xe9t\xe9") / os.fsdecode(b"caf\xe9.jpg"), 1)
+    photo(folder / os.fsdecode(b"plage \xe9t\xe9") / "other.jpg", 2)
+    (folder / os.fsdecode(b"plage \xe9t\xe9") / os.fsdecode(b"bad\xe9.jpg")).write_bytes(b"no")
+    document = run_import(tmp_path / "project", folder)
+    assert document["candidates"]["stored"] == 2
+    assert document["classes"] == {r"plage \xe9t\xe9": 2}
+    assert run_import(tmp_path / "project", folder)["candidates"]["stored"] == 2
+    said = curate("balance", "-C", tmp_path / "project", "--json")
+    assert said.code == 0, said.err

@@ -170,3 +170,27 @@ def test_two_folders_with_the_same_names_have_different_ids(tmp_path: Path) -> N
     (two,) = everything(tree(tmp_path / "two", "cat/1.jpg"))
     assert one.source_id != two.source_id
     assert everything(tmp_path / "one") == [one]
+
+
+def test_names_that_are_not_utf8_have_ids_of_their_own_and_the_walk_goes_on_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [b"caf\xe9.jpg", b"caf\xea.jpg", rb"caf\xe9.jpg", "café.jpg".encode(), rb"a\\b.jpg"]
+    for folder_name in (b"d\xe9", b"e"):
+        (tmp_path / os.fsdecode(folder_name)).mkdir()
+        for name in names:
+            (tmp_path / os.fsdecode(folder_name) / os.fsdecode(name)).touch()
+    found = everything(tmp_path)
+    assert len(set(ids(found))) == 10
+    assert {c.classes for c in found} == {(r"d\xe9",), ("e",)}
+    for candidate in found:
+        candidate.source_id.encode()
+    monkeypatch.setattr(folder, "PAGE_FILES", 3)
+    again: list[Candidate] = []
+    cursor: str | None = None
+    while page := next(source(tmp_path).pages(Query(), cursor), None):
+        again.extend(page.candidates)
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert again == found
