@@ -17,7 +17,7 @@ from curate.catalog.database import Database
 from curate.catalog.searches import Search
 from curate.catalog.text import clean, exact_json
 from curate.config import Settings
-from curate.errors import CurateError, SourceError, UsageError
+from curate.errors import CurateError, MissingKeyError, SourceError, UsageError
 from curate.progress import Progress
 from curate.records import Reason
 from curate.sources import create
@@ -28,6 +28,8 @@ RESERVE = 1.3
 RESERVE_MIN = 30
 """Candidates asked for besides, so that small quotas have a reserve too."""
 PINGS_A_RUN = 500
+FAILED_PINGS = 5
+"""So many that Unsplash does not answer are taken for an Unsplash that is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +270,20 @@ class Finder:
             return
         from curate.sources.unsplash import UnsplashSource
 
-        try:
-            source = UnsplashSource(self._context(FetchRequest()))
-            for url in waiting:
-                if not source.ping_download({"download_location": url}):
-                    break
+        source = UnsplashSource(self._context(FetchRequest()))
+        failed = 0
+        for url in waiting:
+            try:
+                # One that Unsplash will never take is settled too: it would come first for ever.
+                source.ping_download({"download_location": url})
+            except SourceError as error:
+                failed += 1
+                is_final = isinstance(error, RateLimitedError | MissingKeyError)
+                if is_final or failed == FAILED_PINGS:
+                    self._notify(f"Download pings wait for the next run: {error.message}.")
+                    return
+            else:
                 errands.mark_pinged(db, url, self._clock())
-        except SourceError as error:
-            self._notify(f"Download pings wait for the next run: {error.message}.")
 
     def _search(self, db: Database, source: Source, query: Query, request: FetchRequest) -> Search:
         search = searches.open_search(

@@ -271,6 +271,27 @@ def test_each_stored_photo_is_pinged_once(world: Start) -> None:
     assert here.server.pings == {photo.photo_id: 1 for photo in here.server.found_as("beach")}
 
 
+def test_pings_that_unsplash_will_never_take_do_not_hold_up_the_others(world: Start) -> None:
+    here = world(photos_per_class=4)
+    db = here.project().db
+    dead = [f"https://api.unsplash.com/photos/0000{n}/download?ixid=x" for n in range(9)]
+    dead += ["https://[broken", "nonsense", "/photos/0"]
+    db.many("INSERT INTO pings (url) VALUES (?)", [(url,) for url in dead])
+    here.fetch(queries=("beach",))
+    assert here.server.pings == {photo.photo_id: 1 for photo in here.server.found_as("beach")}
+    assert db.all("SELECT * FROM pings WHERE sent_at IS NULL") == []
+
+
+def test_pings_wait_for_a_key_that_is_taken(world: Start) -> None:
+    here = world(photos_per_class=1)
+    here.fetch(queries=("beach",))
+    db = here.project().db
+    db.execute("UPDATE pings SET sent_at = NULL")
+    here.project(environ={"UNSPLASH_ACCESS_KEY": "wrong"}).fetch(FetchRequest())
+    assert db.all("SELECT COUNT(*) FROM pings WHERE sent_at IS NULL") == [(1,)]
+    assert "wait for the next run" in here.notes[-1]
+
+
 @pytest.mark.parametrize(
     ("request_", "error"),
     [

@@ -24,7 +24,7 @@ def unsent_pings(db: Database, limit: int) -> list[str]:
 
 
 def mark_pinged(db: Database, url: str, now: float) -> None:
-    """Note that a ping was sent."""
+    """Note that a ping was sent, or that there is no sending it."""
     with db.transaction():
         db.execute("UPDATE pings SET sent_at = ? WHERE url = ?", (now, url))
 

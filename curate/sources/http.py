@@ -179,16 +179,32 @@ def get_patiently(
     raise RateLimitedError(who, so_far, now + context.max_wait_s, now)
 
 
+class StatusError(SourceError):
+    """The API answered, but with another status than 200.
+
+    Args:
+        message: one line for a person.
+        hint: what to do about it.
+        status: the HTTP status.
+    """
+
+    def __init__(self, message: str, hint: str, status: int) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
 def json_body(response: requests.Response, who: str) -> Any:
     """Return the JSON of a good answer.
 
     Raises:
-        SourceError: another status (with the API's own words), or not JSON.
+        StatusError: another status, with the API's own words.
+        SourceError: not JSON.
     """
     if response.status_code != 200:
-        raise SourceError(
+        raise StatusError(
             f"{who} answered {response.status_code}: {_words(response)}",
             "Check the query's parameters." if response.status_code == 400 else "Try again later.",
+            response.status_code,
         )
     try:
         return response.json()

@@ -93,10 +93,13 @@ class UnsplashSource:
             candidate_meta: the candidate's `meta`, which has `download_location`.
 
         Returns:
-            Whether Unsplash took it; False also where there is nothing to ping.
+            Whether Unsplash took it; False where it never will: there is nothing to ping, the
+            location is none, or Unsplash does not know it any more.
 
         Raises:
             RateLimitedError: the limit is spent; the ping stays due.
+            MissingKeyError: no key is set, or it is refused.
+            SourceError: Unsplash fails; the ping stays due.
         """
         location = candidate_meta.get("download_location")
         return bool(location) and self._connect().ping(str(location))
@@ -146,11 +149,19 @@ class _SearchClient(Search):  # type: ignore[misc]  # the library has no types
 
     def ping(self, location: str) -> bool:
         """Request a `download_location`, on our API's host whatever host it names."""
-        parts = urlsplit(location)
+        try:
+            parts = urlsplit(location)
+        except ValueError:
+            return False
         if not (parts.path.startswith("/photos/") and parts.path.endswith("/download")):
             return False
         self._extra = {}
-        self._request(urlunsplit(("", "", parts.path, parts.query, "")), "get")
+        try:
+            self._request(urlunsplit(("", "", parts.path, parts.query, "")), "get")
+        except http.StatusError as error:
+            if 400 <= error.status < 500:
+                return False
+            raise
         return True
 
     def _request(
