@@ -10,7 +10,7 @@ from typing import Any
 
 from curate.catalog.candidates import unsigned64
 from curate.catalog.database import Database
-from curate.records import Verified
+from curate.records import State, Verified
 
 PAGE_ROWS = 5000
 LONGEST_STEP_S = 60.0
@@ -186,19 +186,64 @@ def verified(db: Database, image_id: str) -> Verified | None:
     return Verified(*values)
 
 
-def take_back(db: Database, image_id: str) -> list[int]:
-    """Forget a damaged or missing image; return its candidates, pending again."""
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """An image that was taken out of the catalog, as it stood."""
+
+    ids: list[int]
+    """Its candidates, in order."""
+    row: tuple[Any, ...] | None
+    """Its row; None if the catalog did not have it."""
+
+
+def take_back(db: Database, image_id: str) -> TakenBack:
+    """Forget a damaged or missing image; its candidates are pending again.
+
+    Whether it was excluded, and for which image, holds again when the same bytes come back.
+    """
     with db.transaction():
-        ids = [
-            number
-            for (number,) in db.all(
-                "SELECT id FROM candidates WHERE image_id = ? ORDER BY id", (image_id,)
-            )
-        ]
+        found = db.all("SELECT id FROM candidates WHERE image_id = ? ORDER BY id", (image_id,))
+        row = db.execute("SELECT * FROM images WHERE image_id = ?", (image_id,)).fetchone()
+        db.execute(
+            "INSERT OR REPLACE INTO left_out_before SELECT image_id, excluded, excluded_for "
+            "FROM images WHERE image_id = ? AND excluded IS NOT NULL",
+            (image_id,),
+        )
         db.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
         db.execute(
             "UPDATE candidates SET state = 'pending', image_id = NULL, tries = 0, due_at = 0 "
             "WHERE image_id = ?",
             (image_id,),
         )
-    return ids
+    return TakenBack([number for (number,) in found], row)
+
+
+def put_back(db: Database, taken: TakenBack) -> bool:
+    """Undo `take_back` for an image that did not come back.
+
+    Returns:
+        Whether it was put back; False if each of its candidates has become another image.
+    """
+    if taken.row is None:
+        return False
+    image_id = taken.row[0]
+    with db.transaction():
+        ids = [
+            number
+            for number in taken.ids
+            if db.one("SELECT image_id IS NULL FROM candidates WHERE id = ?", (number,))[0]
+        ]
+        if not ids:
+            return False
+        marks = ", ".join("?" * len(taken.row))
+        db.execute(f"INSERT INTO images VALUES ({marks})", taken.row)  # noqa: S608 - marks
+        db.execute("UPDATE images SET first_id = ? WHERE image_id = ?", (ids[0], image_id))
+        db.many(
+            "UPDATE candidates SET state = ?, reason = NULL, detail = NULL, due_at = 0, "
+            "image_id = ? WHERE id = ?",
+            (
+                (State.STORED if number == ids[0] else State.DUPLICATE, image_id, number)
+                for number in ids
+            ),
+        )
+    return True

@@ -79,6 +79,18 @@ CREATE TABLE images (
 ) WITHOUT ROWID;
 CREATE INDEX images_excluded ON images (image_id) WHERE excluded IS NOT NULL;
 
+CREATE TABLE left_out_before (
+    image_id TEXT PRIMARY KEY,        -- was excluded when it was taken back to be fetched again
+    excluded TEXT NOT NULL,
+    excluded_for TEXT
+) WITHOUT ROWID;
+CREATE TRIGGER images_back AFTER INSERT ON images
+WHEN EXISTS (SELECT 1 FROM left_out_before WHERE image_id = NEW.image_id) BEGIN
+    UPDATE images SET (excluded, excluded_for) = (SELECT excluded, excluded_for
+        FROM left_out_before WHERE image_id = NEW.image_id) WHERE image_id = NEW.image_id;
+    DELETE FROM left_out_before WHERE image_id = NEW.image_id;
+END;
+
 CREATE TABLE hosts (
     name TEXT PRIMARY KEY,
     paused_until REAL NOT NULL,

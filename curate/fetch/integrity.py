@@ -7,16 +7,19 @@ knows (stored at the moment of a kill) harms nothing and is counted apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from curate.catalog import candidates, images
 from curate.catalog.database import Database
-from curate.catalog.images import StoredFile
+from curate.catalog.images import StoredFile, TakenBack
 from curate.engine import Engine
 from curate.progress import Progress, silent
 from curate.store import Store, sha256_file
+
+REPAIRABLE = frozenset({"missing", "size", "changed"})
+"""Faults of an image that fetching it again can mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,23 @@ def check_store(
     return Integrity(checked, tuple(faults), tuple(_unrecorded(db, store)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Repair:
+    fault: Fault
+    image_id: str
+    path: Path
+    aside: Path | None
+    taken: TakenBack
+
+
 def repair_store(
     db: Database, store: Store, found: Integrity, fetch_chosen: Callable[[], object]
 ) -> tuple[int, list[Fault]]:
     """Fetch damaged and missing images again; delete files that no row knows.
+
+    A damaged file is put aside (`.damaged`), and deleted only once its image is whole again;
+    otherwise file and row are put back and stay a fault. What cannot be read is left alone:
+    the disk may be at fault, and the file whole.
 
     Call with the writer's lock held since before the check.
 
@@ -86,20 +102,50 @@ def repair_store(
     """
     for path in found.unrecorded:
         path.unlink(missing_ok=True)
-    owners: dict[str, list[int]] = {}
-    for image_id in sorted({fault.image_id for fault in found.faults if fault.image_id}):
-        for path in store.root.glob(f"{image_id[:2]}/{image_id}.*"):
-            path.unlink()
-        owners[image_id] = images.take_back(db, image_id)
-    candidates.choose(db, [number for ids in owners.values() for number in ids])
-    fetch_chosen()
-    lost = [
-        Fault("lost", _why_lost(db, ids), image_id)
-        for image_id, ids in owners.items()
-        if images.known_format(db, image_id) is None
-    ]
-    left = [fault for fault in found.faults if not fault.image_id]
-    return len(owners) - len(lost), [*left, *lost]
+    repairs = [each for fault in found.faults if (each := _begin(db, store, fault)) is not None]
+    begun = {each.image_id for each in repairs}
+    left = [fault for fault in found.faults if fault.image_id not in begun]
+    candidates.choose(db, [number for each in repairs for number in each.taken.ids])
+    try:
+        fetch_chosen()
+    finally:
+        ends = [_end(db, each) for each in repairs]
+    lost = [fault for fault in ends if fault is not None]
+    return len(repairs) - len(lost), [*left, *lost]
+
+
+def _begin(db: Database, store: Store, fault: Fault) -> _Repair | None:
+    """Put a damaged file aside and its candidates back into the queue, where that can help."""
+    if fault.image_id is None or fault.kind not in REPAIRABLE:
+        return None
+    image_format = images.known_format(db, fault.image_id)
+    if image_format is None:
+        return None
+    path = store.path(fault.image_id, image_format)
+    aside: Path | None = path.with_name(f"{path.name}.damaged")
+    try:
+        path.rename(str(aside))
+    except FileNotFoundError:
+        aside = None
+    except OSError:
+        return None  # it could not be replaced either
+    return _Repair(fault, fault.image_id, path, aside, images.take_back(db, fault.image_id))
+
+
+def _end(db: Database, each: _Repair) -> Fault | None:
+    """Drop the damaged file of an image that is back; else put it back. Return what is left."""
+    if images.known_format(db, each.image_id) is not None:
+        if each.aside is not None:
+            each.aside.unlink(missing_ok=True)
+        return None
+    why = _why_lost(db, each.taken.ids)
+    if each.aside is None:
+        return Fault("lost", why, each.image_id)
+    if not images.put_back(db, each.taken):
+        kept = f"; what was left of it is {each.aside.name}"
+        return Fault("lost", why + kept, each.image_id)
+    each.aside.rename(each.path)
+    return replace(each.fault, detail=f"{each.fault.detail}; {why}")
 
 
 def _why_lost(db: Database, ids: list[int]) -> str:

@@ -164,7 +164,7 @@ def test_is_due_tells_what_may_be_tried_now() -> None:
 def test_an_image_that_is_taken_back_makes_all_its_candidates_pending() -> None:
     db = filled(candidate(1), candidate(2), candidate(3))
     record(db, [stored(1, 7), stored(2, 8), stored(3, 7)], 1.0)
-    assert images.take_back(db, image_id(7)) == [1, 3]
+    assert images.take_back(db, image_id(7)).ids == [1, 3]
     assert images.known_format(db, image_id(7)) is None
     assert images.known_format(db, image_id(8)) == "jpeg"
     assert states(db) == [
@@ -172,7 +172,7 @@ def test_an_image_that_is_taken_back_makes_all_its_candidates_pending() -> None:
         ("stored", None, 1, image_id(8)),
         ("pending", None, 0, None),
     ]
-    assert images.take_back(db, image_id(9)) == []
+    assert images.take_back(db, image_id(9)) == images.TakenBack([], None)
 
 
 def test_pauses_of_hosts_only_grow_and_end() -> None:

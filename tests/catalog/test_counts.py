@@ -63,6 +63,7 @@ class Histories(RuleBasedStateMachine):
         self.db = Database(MEMORY)
         self.rows: dict[int, dict[str, Any]] = {}
         self.excluded: dict[str, str] = {}
+        self.excluded_before: dict[str, str] = {}
 
     @rule(
         target=offered,
@@ -85,6 +86,8 @@ class Histories(RuleBasedStateMachine):
         if self.rows[row]["state"] == "pending":
             record(self.db, [stored(row, number)], 1.0)
             self.rows[row].update(state="done", reason=None, image=image_id(number))
+            if image_id(number) in self.excluded_before:
+                self.excluded[image_id(number)] = self.excluded_before.pop(image_id(number))
 
     @rule(row=offered, reason=st.sampled_from(list(Reason)), again=st.booleans())
     def fail(self, row: int, reason: Reason, again: bool) -> None:
@@ -106,8 +109,9 @@ class Histories(RuleBasedStateMachine):
     @rule(number=st.integers(0, 4))
     def take_back(self, number: int) -> None:
         meant = [n for n, row in self.rows.items() if row["image"] == image_id(number)]
-        assert images.take_back(self.db, image_id(number)) == sorted(meant)
-        self.excluded.pop(image_id(number), None)
+        assert images.take_back(self.db, image_id(number)).ids == sorted(meant)
+        if image_id(number) in self.excluded:
+            self.excluded_before[image_id(number)] = self.excluded.pop(image_id(number))
         for n in meant:
             self.rows[n].update(state="pending", reason=None, image=None)
 

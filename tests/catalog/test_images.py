@@ -8,8 +8,8 @@ from curate.catalog import images, searches
 from curate.catalog.candidates import record
 from curate.catalog.database import Database
 from curate.catalog.images import KeptImage, StoredFile
-from curate.records import Candidate
-from tests.catalog.rows import candidate, filled, image_id, stored
+from curate.records import Candidate, Reason
+from tests.catalog.rows import candidate, failed, filled, image_id, stored
 
 
 def add(db: Database, request: str, query: str, *rows: Candidate) -> None:
@@ -84,3 +84,46 @@ def test_a_sample_tells_size_and_pace_without_the_pauses() -> None:
     found = images.sample(db)
     assert (found.n, found.mean_bytes, found.seconds_each) == (4, 1002.5, 2.0)
     assert found.sd_bytes == pytest.approx(1.25**0.5)
+
+
+def test_an_image_that_comes_back_is_left_out_as_before() -> None:
+    db = filled(candidate(1), candidate(2))
+    record(db, [stored(1, 1), stored(2, 2)], 1.0)
+    asked = "SELECT image_id, excluded, excluded_for FROM images ORDER BY first_id"
+    before = (image_id(1), "contaminates", image_id(2))
+    db.execute("UPDATE images SET excluded = ?2, excluded_for = ?3 WHERE image_id = ?1", before)
+    for _ in range(2):
+        images.take_back(db, image_id(1))
+        images.take_back(db, image_id(2))
+        record(db, [stored(1, 1), stored(2, 2)], 2.0)
+        assert db.all(asked) == [before, (image_id(2), None, None)]
+    images.take_back(db, image_id(1))
+    record(db, [stored(1, 3)], 3.0)
+    assert db.all(asked)[0] == (image_id(3), None, None)
+
+
+def test_an_image_that_is_put_back_stands_as_before() -> None:
+    db = filled(*(candidate(n) for n in range(4)))
+    record(db, [stored(1, 7), stored(2, 8), stored(3, 7)], 1.0)
+    db.execute("UPDATE images SET excluded = 'contaminates' WHERE image_id = ?", (image_id(7),))
+    rows = "SELECT id, state, reason, image_id, due_at FROM candidates ORDER BY id"
+    asked = ("SELECT * FROM images ORDER BY image_id", rows)
+    before = [db.all(each) for each in asked]
+    taken = images.take_back(db, image_id(7))
+    record(db, [failed(1, Reason.NOT_FOUND), failed(3, Reason.TIMEOUT, 99.0)], 2.0)
+    assert images.put_back(db, taken)
+    assert [db.all(each) for each in asked] == before
+
+
+def test_candidates_that_have_become_other_images_are_not_put_back() -> None:
+    db = filled(candidate(1), candidate(2))
+    record(db, [stored(1, 7), stored(2, 7)], 1.0)
+    taken = images.take_back(db, image_id(7))
+    record(db, [stored(1, 8), failed(2, Reason.NOT_FOUND)], 2.0)
+    assert images.put_back(db, taken)
+    states = "SELECT id, state, image_id FROM candidates ORDER BY id"
+    assert db.all(states) == [(1, "stored", image_id(8)), (2, "stored", image_id(7))]
+    taken = images.take_back(db, image_id(7))
+    record(db, [stored(2, 9)], 3.0)
+    assert not images.put_back(db, taken)
+    assert images.known_format(db, image_id(7)) is None
