@@ -5,7 +5,8 @@ Batches of at most 10,000 rows keep memory flat whatever the file's length, and 
 whole row groups to reach it, text is read over. Text is UTF-8 with or without a mark,
 UTF-16 with one, and line by line cp1252 where a line is not UTF-8. A tab-separated file
 whose lines all have the header's number of tabs is taken line by line: such files are
-often not quoted, and one stray quote would swallow the rows up to the next.
+often not quoted, and one stray quote would swallow the rows up to the next. Where every
+line begins with a URL and what follows a separator looks like more of it, lines are URLs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ MAX_FIELD_CHARS = 16 << 20
 """A longer field is taken for a quote that never closes."""
 _PROBE_CHARS = 1 << 20
 _DELIMITERS = (",", ";", "\t", "|")
+_WEB = ("http://", "https://")
 _TABS = {".tsv", ".tab", ".tsv000"}
 _JSON_LINES = {".jsonl", ".ndjson", ".jsonlines"}
 _PARQUET = {".parquet", ".pq", ".parq"}
@@ -151,9 +153,9 @@ def _json_row(line: str) -> dict[str, Any] | None:
 
 
 def _delimited(path: Path, first_row: int, tabs: bool) -> Iterator[Batch]:
-    delimiter, line_by_line = _dialect(path, tabs)
     # The limit is the csv module's, for the whole process; it only ever has to be raised.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARS))
+    delimiter, line_by_line = _dialect(path, tabs)
     with _open_text(path) as file:
         quotes = _Quotes()
         if line_by_line:
@@ -197,7 +199,7 @@ def _header(path: Path, rows: Iterator[list[str]]) -> tuple[list[str], Iterator[
     if first is None:
         raise SourceError(f"{path} is empty: it has no header line")
     names = [name.strip() for name in first]
-    web = [name.lower().startswith(("http://", "https://")) for name in names]
+    web = [name.lower().startswith(_WEB) for name in names]
     if not any(web):
         return names, rows
     made = [f"column_{n}" for n in range(1, len(names) + 1)]
@@ -216,10 +218,33 @@ def _dialect(path: Path, tabs: bool) -> tuple[str, bool]:
         probe = list(_repaired(file.readlines(_PROBE_CHARS)))
     if not probe:
         return ",", False
-    delimiter = "\t" if tabs else max(_DELIMITERS, key=probe[0].count)
+    if not tabs and _begin_with_urls(probe):
+        fitting = [each for each in _DELIMITERS if _is_table(probe, each)]
+        if not fitting:
+            return "\n", True  # each line is one URL, and a comma in it separates nothing
+    else:
+        fitting = ["\t"] if tabs else list(_DELIMITERS)
+    delimiter = max(fitting, key=probe[0].count)
     n = probe[0].count(delimiter)
     is_whole = delimiter == "\t" and n > 0
     return delimiter, is_whole and all(line.count("\t") == n for line in probe if line.strip())
+
+
+def _begin_with_urls(lines: Sequence[str]) -> bool:
+    full = [line.strip().lower() for line in lines if line.strip()]
+    return bool(full) and all(line.startswith(_WEB) for line in full)
+
+
+def _is_table(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether lines that begin with a URL go on with fields, as many on each, not with its end."""
+    n = 0
+    for row in csv.reader((line for line in lines if line.strip()), delimiter=delimiter):
+        n = n or len(row)
+        if len(row) != n or n == 1:
+            return False
+        if any("/" in field and not field.lower().startswith(_WEB) for field in row[1:]):
+            return False
+    return n > 1
 
 
 def _fields(line: str, delimiter: str) -> list[str]:

@@ -288,6 +288,43 @@ def test_what_the_csv_module_writes_is_read_back(
     assert [c.meta.get("name", "") for c in read(path)] == [name.strip() for name in names]
 
 
+@pytest.mark.parametrize(
+    ("lines", "urls_", "rest"),
+    [
+        (
+            ["https://i.example/w_300,h_200/1.jpg", "https://i.example/w_300,h_200/2.jpg"],
+            ["https://i.example/w_300,h_200/1.jpg", "https://i.example/w_300,h_200/2.jpg"],
+            {},
+        ),
+        (["https://i.example/a;b/1.jpg"], ["https://i.example/a;b/1.jpg"], {}),
+        (
+            ["https://i.example/a,b,c/1.jpg", "https://i.example/2.jpg"],
+            ["https://i.example/a,b,c/1.jpg", "https://i.example/2.jpg"],
+            {},
+        ),
+        (["https://i.example/1.jpg,cat"], ["https://i.example/1.jpg"], {"column_2": "cat"}),
+        (
+            ["https://i.example/w_3,h_2/1.jpg\tcat"],
+            ["https://i.example/w_3,h_2/1.jpg"],
+            {"column_2": "cat"},
+        ),
+        (
+            ['https://i.example/1.jpg,"cat, dog",https://i.example/page'],
+            ["https://i.example/1.jpg"],
+            {"column_2": "cat, dog", "column_3": "https://i.example/page"},
+        ),
+    ],
+)
+def test_a_list_of_urls_without_header_is_cut_only_where_it_is_a_table(
+    tmp_path: Path, lines: list[str], urls_: list[str], rest: dict[str, str]
+) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("\n".join([*lines, ""]))
+    found = read(path)
+    assert [candidate.url for candidate in found] == urls_
+    assert found[0].meta == rest
+
+
 def test_a_plain_list_of_urls_needs_no_header(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("https://i.example/1\nhttps://i.example/2\n", encoding="utf-8")
