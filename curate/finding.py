@@ -18,6 +18,7 @@ from curate.catalog.searches import Search
 from curate.catalog.text import clean, exact_json
 from curate.config import Settings
 from curate.errors import CurateError, MissingKeyError, SourceError, UsageError
+from curate.licenses import check_wanted
 from curate.progress import Progress
 from curate.records import Reason
 from curate.sources import create
@@ -78,6 +79,7 @@ class FetchRequest:
         """
         if any(not text.strip() for text in self.queries):
             raise UsageError("--query is empty", 'negatives are marked with --class ""')
+        check_wanted(self.licenses)
         if self.per_class is not None and "" in (self.classes or ()):
             raise UsageError(
                 '--per-class counts images of a class, and --class "" stands for none',

@@ -21,10 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import PackError
+from curate.licenses import check_wanted, matches, normalise
 from curate.pack.chance import draw
 from curate.pack.groups import Ints
 from curate.pack.labels import Labels, Mask
-from curate.pack.recipe import TRUST, Recipe, license_matches
+from curate.pack.recipe import TRUST, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def select(table: pa.Table, recipe: Recipe) -> Selection:
 
     Raises:
         PackError: no class is left.
+        UsageError: a licence that is asked for is none, and no image has it.
     """
     every = Labels.of(table.column("labels"))
     usable, left_out = _usable(table, every, recipe)
@@ -98,7 +100,7 @@ def _usable(table: pa.Table, labels: Labels, recipe: Recipe) -> tuple[Mask, dict
         "unlabelled": _mask(pc.is_valid(origin)),
         "untrusted": _mask(pc.is_in(origin, value_set=trusted)),
         "license": _licensed(table.column("license"), recipe),
-        "conflict": (labels.per_row() <= 1) | (not recipe.exclusive),
+        "conflict": (labels.per_row() <= 1) | (recipe.exclusive is not True),
     }
     usable = np.ones(table.num_rows, dtype=np.bool_)
     left_out = {}
@@ -117,7 +119,8 @@ def _licensed(column: pa.ChunkedArray, recipe: Recipe) -> Mask:
     if not recipe.licenses:
         return np.ones(len(column), dtype=np.bool_)
     names = [name for name in column.unique().to_pylist() if name is not None]
-    good = [n for n in names if any(license_matches(n, wanted) for wanted in recipe.licenses)]
+    check_wanted(recipe.licenses, own=names)
+    good = [name for name in names if matches(normalise(name).id, frozenset(recipe.licenses))]
     return _mask(pc.is_in(column, value_set=pa.array(good, type=pa.string())))
 
 
@@ -195,7 +198,9 @@ def _nothing_left(
     """Say which classes there were, how large, and what would help."""
     reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
     if not available.any():
-        hint = "label some images with `curate label`, or accept weaker labels with --trust query"
+        hint = "give images a class as they come in: `curate import DIR --class NAME`"
+        if left_out["untrusted"]:
+            hint = "accept weaker labels: --trust query takes them all"
         if left_out["license"]:
             hint = "allow more licences with --license, or leave the flag out"
         return PackError(f"no image has a label that may be used ({reasons or 'no images'})", hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,11 +32,12 @@ class Recipe:
     seed: int = 0
     """Decides every choice that is left to chance."""
     licenses: tuple[str, ...] = ()
-    """Licences that may be used (see `license_matches`); empty: any, also unknown ones."""
+    """Licences that may be used (see `curate.licenses.matches`); empty: any, also unknown ones."""
     trust: str = "query"
     """The weakest origin of a label that counts, one of `TRUST`."""
-    exclusive: bool = False
-    """Whether an image may have one class only; one with several is then left out."""
+    exclusive: bool | None = None
+    """Whether an image may have one class only; one with several is then left out.
+    None: found out from the images that are taken, none is left out for it."""
 
     def __post_init__(self) -> None:
         if self.min_per_class < 1:
@@ -64,13 +64,3 @@ class Recipe:
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
         }
-
-
-def license_matches(license_id: str, wanted: str) -> bool:
-    """Tell whether a licence is the wanted one, in any version or port of it.
-
-    `cc-by` matches `CC-BY-4.0` and `CC-BY-3.0-US`, but neither `CC-BY-NC-4.0` nor
-    `CC-BY-SA-4.0`; `cc-by-4.0` matches only itself. Case and blanks do not count.
-    """
-    pattern = re.escape(wanted.strip()) + r"(-\d+(\.\d+)*(-[a-z]{2,3})?)?"
-    return re.fullmatch(pattern, license_id.strip(), re.IGNORECASE) is not None

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from curate.licenses import matches, normalise
 from curate.records import Candidate
 from curate.sources.base import Query, hints
 from curate.sources.gbif_taxa import BACKBONE_KEY
-from curate.sources.licenses import matches, normalise
 from curate.sources.variants import gbif_variant, inaturalist_variant, md5_hex
 
 DEFAULT_CLASS_BY = "species"

@@ -20,16 +20,16 @@ from unsplash.auth import Auth
 from unsplash.search import Search
 
 from curate.errors import MissingKeyError, SourceError, UsageError
-from curate.records import Candidate
-from curate.sources import http
-from curate.sources.base import Page, Query, RateLimitedError, SourceContext, limited
-from curate.sources.licenses import (
+from curate.licenses import (
     UNSPLASH,
     UNSPLASH_PLUS,
     UNSPLASH_PLUS_URL,
     UNSPLASH_URL,
     matches,
 )
+from curate.records import Candidate
+from curate.sources import http
+from curate.sources.base import Page, Query, RateLimitedError, SourceContext, limited
 from curate.sources.variants import unsplash_original, unsplash_variant, with_params
 
 KEY_NAME = "UNSPLASH_ACCESS_KEY"

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import SourceError
+from curate.licenses import UNSPLASH
 from curate.sources import tables
-from curate.sources.licenses import UNSPLASH
 from curate.sources.variants import unsplash_original, unsplash_variant, with_params
 
 KEYWORD = "keyword"

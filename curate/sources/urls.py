@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import SourceError, UsageError
+from curate.licenses import License, family, matches, normalise
 from curate.records import Candidate
 from curate.sources import tables, unsplash_dataset
 from curate.sources.base import Page, Query, SourceContext, hints, limited
-from curate.sources.licenses import License, family, matches, normalise
 from curate.sources.unsplash_dataset import COLOR, KEYWORD, Sidecar
 from curate.sources.variants import inaturalist_variant
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from curate.errors import PackError, UsageError
 from curate.pack import Recipe
 from curate.pack.balance import Selection, select
-from curate.pack.recipe import license_matches
 from tests.pack.rows import image_id, row, table
 
 LABELS = st.lists(
@@ -139,21 +138,12 @@ def test_only_images_of_the_allowed_licences_are_taken() -> None:
     assert selection.left_out["license"] == 3
 
 
-@pytest.mark.parametrize(
-    ("name", "wanted", "matches"),
-    [
-        ("CC-BY-4.0", "cc-by", True),
-        ("CC-BY-4.0", "CC-BY-4.0", True),
-        ("CC-BY-3.0", "cc-by-4.0", False),
-        ("CC-BY-SA-4.0", "cc-by", False),
-        ("CC-BY-NC-4.0", "cc-by-nc", True),
-        ("CC0-1.0", "cc0", True),
-        ("unsplash", "unsplash", True),
-        ("a+b", "a+b", True),
-    ],
-)
-def test_a_licence_matches_any_version_of_its_family(name: str, wanted: str, matches: bool) -> None:
-    assert license_matches(name, wanted) is matches
+def test_a_licence_in_a_sources_own_words_can_be_asked_for_and_an_unknown_word_is_refused() -> None:
+    rows = [row(0, ["city"], license="ask me"), row(1, ["city"])]
+    assert select(table(rows), Recipe(licenses=("Ask me",))).rows.tolist() == [0]
+    with pytest.raises(UsageError, match="no such licence") as caught:
+        select(table(rows), Recipe(licenses=("cc-by", "foo")))
+    assert "cc-by-nc" in caught.value.hint
 
 
 def test_two_classes_on_one_image_are_a_conflict_where_classes_exclude_each_other() -> None:
@@ -175,7 +165,11 @@ def test_the_error_tells_when_nothing_is_labelled_or_no_licence_fits() -> None:
     unlabelled = table([row(0, label_origin=None)])
     with pytest.raises(PackError, match="no image has a label") as caught:
         select(unlabelled, Recipe())
-    assert "curate label" in caught.value.hint
+    assert "curate import DIR --class NAME" in caught.value.hint
+    weak = table([row(0, ["city"], label_origin="query")])
+    with pytest.raises(PackError, match="1 untrusted") as caught:
+        select(weak, Recipe(trust="human"))
+    assert "--trust query" in caught.value.hint
     with pytest.raises(PackError, match="1 license") as caught:
         select(table([row(0, ["city"])]), Recipe(licenses=("cc0",)))
     assert "--license" in caught.value.hint

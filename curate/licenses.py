@@ -12,8 +12,11 @@ the id and keep it in the URL.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+
+from curate.errors import UsageError
 
 UNSPLASH = "Unsplash"
 UNSPLASH_URL = "https://unsplash.com/license"
@@ -74,6 +77,19 @@ _NOTHING_SAID = frozenset(
     ("", "unspecified", "unknown", "none", "null", "nan", "n/a", "na", "no license", "no licence")
 )
 _PUBLIC_DOMAIN = {"CC0-1.0", "CC-PDM-1.0", "CC-PDDC", "PDDL-1.0"}
+_PUBLIC_DOMAIN_WORDS = ("public-domain", "publicdomain", "pd")
+FAMILIES = (
+    "cc0",
+    "cc-by",
+    "cc-by-sa",
+    "cc-by-nc",
+    "cc-by-nd",
+    "cc-by-nc-sa",
+    "cc-by-nc-nd",
+    "public-domain",
+    "unsplash",
+)
+"""Words of a filter that stand for a licence in any version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +215,7 @@ def _matches_any(license_id: str, wanted: frozenset[str]) -> bool:
 
 
 def _matches_one(license_id: str, one: str) -> bool:
-    if one.lower() in ("public-domain", "publicdomain", "pd"):
+    if one.lower() in _PUBLIC_DOMAIN_WORDS:
         return license_id in _PUBLIC_DOMAIN
     asked = normalise(one).id
     if asked is None:
@@ -208,6 +224,36 @@ def _matches_one(license_id: str, one: str) -> bool:
         return True
     is_family = family(asked) == asked.lower()
     return is_family and family(license_id) == asked.lower()
+
+
+def is_known(word: str) -> bool:
+    """Tell whether a word of a filter names a family or a licence that `normalise` knows."""
+    if word.strip().lower() in _PUBLIC_DOMAIN_WORDS:
+        return True
+    read = normalise(word).id
+    if read is None:
+        return False
+    spdx = {each for each, _url, _spellings in _OTHERS} | _PUBLIC_DOMAIN
+    return read in spdx | {UNSPLASH, UNSPLASH_PLUS} or _SPDX_CC.match(read) is not None
+
+
+def check_wanted(words: Iterable[str], own: Iterable[str] = ()) -> None:
+    """Refuse a filter with a word that is no licence: it would quietly take nothing.
+
+    Args:
+        words: the filter.
+        own: words of sources that are at hand, and may be asked for as they are.
+
+    Raises:
+        UsageError: one is not known.
+    """
+    theirs = {each.strip().lower() for each in own}
+    for word in words:
+        if not is_known(word) and word.strip().lower() not in theirs:
+            raise UsageError(
+                f"--license {word!r}: there is no such licence",
+                f"known are {', '.join(FAMILIES)}, and SPDX ids such as CC-BY-4.0",
+            )
 
 
 def _bare(url: str) -> str:

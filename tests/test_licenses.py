@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.sources.licenses import cc_url, family, matches, normalise
+from curate.errors import UsageError
+from curate.licenses import FAMILIES, cc_url, check_wanted, family, matches, normalise
 
 SPELLINGS = [
     ("http://creativecommons.org/licenses/by/4.0/legalcode", "CC-BY-4.0"),
@@ -99,3 +100,12 @@ def test_a_filter_lets_nothing_through_that_it_does_not_know() -> None:
 def test_no_filter_lets_everything_through() -> None:
     assert matches(None, frozenset())
     assert matches("All rights reserved", frozenset())
+
+
+def test_a_filter_with_a_word_that_is_no_licence_is_refused_and_names_the_families() -> None:
+    check_wanted([*FAMILIES, "CC-BY-4.0", "CC BY-NC 3.0", "odbl", "MIT", "pd", "Unsplash+"])
+    check_wanted(["ask me"], own=["Ask me"])
+    for word in ("foo", "", "none", "ask me"):
+        with pytest.raises(UsageError) as caught:
+            check_wanted(["cc0", word])
+        assert "cc-by-nc-sa" in caught.value.hint
