@@ -55,6 +55,8 @@ class Member:
     """SHA-256 of its bytes."""
     phash: int
     """64-bit hash, unsigned."""
+    phash256: bytes
+    """256-bit hash, 32 bytes."""
     n_pixels: int
     """Width times height."""
     n_bytes: int
@@ -92,7 +94,7 @@ class Totals:
     excluded: int
     """Images left out for their group's keeper."""
     pairs: int
-    """Confirmed pairs, those that were declared different left out."""
+    """Pairs that hold the groups together: one fewer than images in each set of linked ones."""
     largest_group: int
     """Images in the largest group; 0 without any."""
     split_chains: int
@@ -193,7 +195,7 @@ def affected_members(db: Database) -> list[Member]:
     if db.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'annotations'"):
         annotated = "EXISTS (SELECT 1 FROM annotations AS by WHERE by.image_id = images.image_id)"
     rows = db.all(
-        "SELECT images.image_id, phash, width_px * height_px, n_bytes, license, excluded, "  # noqa: S608 - our own columns
+        "SELECT images.image_id, phash, phash256, width_px * height_px, n_bytes, license, excluded, "  # noqa: S608 - our own columns
         f"{annotated}, included.image_id NOT NULL "
         "FROM affected CROSS JOIN images USING (image_id) "
         "CROSS JOIN candidates ON candidates.id = first_id "
@@ -203,27 +205,36 @@ def affected_members(db: Database) -> list[Member]:
         Member(
             image_id=row[0],
             phash=unsigned64(row[1]),
-            n_pixels=row[2],
-            n_bytes=row[3],
-            license=row[4],
-            excluded=row[5],
-            annotated=bool(row[6]),
-            included=bool(row[7]),
+            phash256=row[2],
+            n_pixels=row[3],
+            n_bytes=row[4],
+            license=row[5],
+            excluded=row[6],
+            annotated=bool(row[7]),
+            included=bool(row[8]),
         )
         for row in rows
     ]
 
 
 def affected_pairs(db: Database) -> list[tuple[str, str]]:
-    """Return the pairs of affected images that nobody has declared different."""
+    """Return the recorded pairs of affected images, also those declared different."""
     return [
-        (a, b)
-        for a, b in db.all(
-            "SELECT a, b FROM affected CROSS JOIN near_pairs ON a = image_id "
-            "WHERE NOT EXISTS (SELECT 1 FROM not_same WHERE not_same.a = near_pairs.a "
-            "AND not_same.b = near_pairs.b)"
-        )
+        (a, b) for a, b in db.all("SELECT a, b FROM affected CROSS JOIN near_pairs ON a = image_id")
     ]
+
+
+def affected_prints(db: Database) -> list[Print]:
+    """Return what a search needs of the affected images that are still there."""
+    rows = db.all(f"SELECT {_PRINT} FROM affected CROSS JOIN images USING (image_id)")  # noqa: S608 - our own columns
+    return [_print(row) for row in rows]
+
+
+def linked_of(db: Database, image_ids: Iterable[str]) -> dict[str, str]:
+    """Return, for those images that have near-duplicates, the smallest id they are linked to."""
+    sql = "SELECT linked FROM near_groups WHERE image_id = ?"
+    found = ((image_id, db.execute(sql, (image_id,)).fetchone()) for image_id in image_ids)
+    return {image_id: row[0] for image_id, row in found if row is not None}
 
 
 def affected_not_same(db: Database) -> list[tuple[str, str]]:
@@ -274,15 +285,14 @@ def clear_queue(db: Database) -> None:
 
 def totals(db: Database) -> Totals:
     """Add up groups and pairs."""
-    groups, excluded, largest, chains = db.one(
+    groups, excluded, largest, chains, pairs = db.one(
         "SELECT COALESCE(SUM(n > 1), 0), COALESCE(SUM(gone), 0), "
-        "COALESCE(MAX(IIF(n > 1, n, 0)), 0), COUNT(*) - COUNT(DISTINCT linked) "
+        "COALESCE(MAX(IIF(n > 1, n, 0)), 0), COUNT(*) - COUNT(DISTINCT linked), "
+        "COALESCE(SUM(n), 0) - COUNT(DISTINCT linked) "
         "FROM (SELECT linked, COUNT(*) AS n, SUM(left_out) AS gone "
         "FROM near_groups GROUP BY linked, keeper)"
     )
-    (pairs,) = db.one("SELECT COUNT(*) FROM near_pairs")
-    (denied,) = db.one("SELECT COUNT(*) FROM not_same CROSS JOIN near_pairs USING (a, b)")
-    return Totals(groups, excluded, pairs - denied, largest, chains)
+    return Totals(groups, excluded, pairs, largest, chains)
 
 
 def places(db: Database) -> list[Place]:

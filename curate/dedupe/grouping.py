@@ -6,20 +6,25 @@ is one group. A longer chain is divided: its best image takes every image that i
 through others within the limit, then the best of those left over does the same, and so on.
 Two images that were declared different never share a group.
 
-The result depends on the images, their ranks and the pairs alone: not on the order in which
-any of them come, nor on when they were added.
+The pairs that are handed in need only hold the components together; where a component has to
+be divided, who is a pair with whom is asked again (`near`), one image against the others still
+open. So the result depends on the images, their ranks and decisions alone: not on the order
+in which any of them come, on when they were added, nor on which pairs were recorded.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Near = Callable[[int, Ints], NDArray[np.bool_]]
+"""Which of some places are a pair with one place."""
+Denied = Mapping[int, set[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ def group(
     pairs: Ints,
     limit: int,
     not_same: Iterable[tuple[int, int]] = (),
+    near: Near | None = None,
 ) -> Groups:
     """Group n images.
 
@@ -45,9 +51,11 @@ def group(
         phash: 64-bit hashes, shape (n,) for one variant, or (v, n): the first row as they
             are, the others turned.
         rank: distinct numbers, the best image has the smallest; shape (n,).
-        pairs: places of confirmed pairs, shape (p, 2).
+        pairs: places of confirmed pairs, shape (p, 2): all of them, or as many as connect
+            what all of them would.
         limit: largest distance of a member from its keeper, in any variant.
-        not_same: pairs of places that must not share a group.
+        not_same: pairs of places that must not share a group, and count as no pairs.
+        near: tells all pairs of a place; by default, those in `pairs`.
     """
     variants = np.atleast_2d(phash)
     linked = components(variants.shape[1], pairs)
@@ -58,13 +66,17 @@ def group(
     far = _distance(variants, keeper, np.arange(len(keeper))) > limit
     denied: dict[int, set[int]] = {}
     for one, other in not_same:
-        denied.setdefault(one, set()).add(other)
-        denied.setdefault(other, set()).add(one)
-        far[[one, other]] |= linked[one] == linked[other]
-    torn = np.isin(linked, linked[far])
-    if torn.any():
-        inside = pairs[torn[pairs[:, 0]]]
-        _divide(variants, rank, inside, limit, denied, np.flatnonzero(torn), keeper)
+        if linked[one] == linked[other]:
+            denied.setdefault(one, set()).add(other)
+            denied.setdefault(other, set()).add(one)
+    far[list(denied)] = True
+    torn = np.flatnonzero(np.isin(linked, linked[far]))
+    if len(torn):
+        asked = _without(near or _listed(pairs), denied)
+        if denied:
+            _relink(asked, torn, linked)
+        for places in _parts(linked, torn):
+            _divide(variants, rank, asked, limit, denied, places, keeper)
     return Groups(linked, keeper)
 
 
@@ -96,42 +108,81 @@ def _distance(variants: NDArray[np.uint64], one: Ints, other: Ints) -> Ints:
     return smallest
 
 
+def _listed(pairs: Ints) -> Near:
+    """Answer from a list of pairs."""
+    mates: dict[int, list[int]] = {}
+    for one, other in pairs.tolist():
+        mates.setdefault(one, []).append(other)
+        mates.setdefault(other, []).append(one)
+    return lambda place, others: np.isin(others, mates.get(place, []))
+
+
+def _without(near: Near, denied: Denied) -> Near:
+    """Take the pairs away that were declared different."""
+
+    def asked(place: int, others: Ints) -> NDArray[np.bool_]:
+        found = near(place, others)
+        if place in denied:
+            found &= ~np.isin(others, list(denied[place]))
+        return found
+
+    return asked
+
+
+def _parts(linked: Ints, places: Ints) -> list[Ints]:
+    """Divide places by component."""
+    ordered = places[np.argsort(linked[places], kind="stable")]
+    cuts = np.flatnonzero(np.diff(linked[ordered])) + 1
+    return np.split(ordered, cuts)
+
+
+def _relink(near: Near, places: Ints, linked: Ints) -> None:
+    """Find components anew by asking; writes into `linked`."""
+    for part in _parts(linked, places):
+        left = np.sort(part)
+        while len(left):
+            first, left = int(left[0]), left[1:]
+            waiting = [first]
+            while waiting:
+                place = waiting.pop()
+                linked[place] = first
+                found = near(place, left)
+                waiting += left[found].tolist()
+                left = left[~found]
+
+
 def _divide(
     variants: NDArray[np.uint64],
     rank: Ints,
-    pairs: Ints,
+    near: Near,
     limit: int,
-    denied: dict[int, set[int]],
+    denied: Denied,
     places: Ints,
     keeper: Ints,
 ) -> None:
-    """Give the images at `places` their keepers, best image first; writes into `keeper`."""
-    neighbours: dict[int, list[int]] = {int(place): [] for place in places}
-    for one, other in pairs.tolist():
-        neighbours[one].append(other)
-        neighbours[other].append(one)
-    free = set(neighbours)
-    for best in places[np.argsort(rank[places])].tolist():
-        if best not in free:
+    """Give the images of one component their keepers, best image first; writes into `keeper`."""
+    free = places[np.argsort(rank[places])]
+    while len(free):
+        best, others = int(free[0]), free[1:]
+        within = _distance(variants, np.full(len(others), best), others) <= limit
+        members = _reached(rank, near, denied, best, others[within])
+        keeper[members] = best
+        free = free[~np.isin(free, members)]
+
+
+def _reached(rank: Ints, near: Near, denied: Denied, best: int, others: Ints) -> list[int]:
+    """Return `best` and which of the others it reaches through others, best first."""
+    members: list[int] = []
+    barred: set[int] = set()
+    waiting = [(-1, best)]
+    while waiting:
+        _, place = heapq.heappop(waiting)
+        if place in barred:
             continue
-        members = {best}
-        barred = set(denied.get(best, ()))
-        seen = {best}
-        waiting = [(0, best)]
-        while waiting:
-            _, place = heapq.heappop(waiting)
-            if place != best:
-                if place in barred:
-                    continue
-                members.add(place)
-                barred |= denied.get(place, set())
-            fresh = [each for each in neighbours[place] if each in free and each not in seen]
-            seen.update(fresh)
-            if not fresh:
-                continue
-            ends = np.array(fresh)
-            near = _distance(variants, np.full(len(ends), best), ends) <= limit
-            for each in ends[near].tolist():
-                heapq.heappush(waiting, (int(rank[each]), each))
-        free -= members
-        keeper[list(members)] = best
+        members.append(place)
+        barred |= denied.get(place, set())
+        found = near(place, others)
+        for each in others[found].tolist():
+            heapq.heappush(waiting, (int(rank[each]), each))
+        others = others[~found]
+    return members

@@ -53,6 +53,10 @@ class Pairs:
     distance: Bytes
     """Bits in which they differ."""
 
+    def take(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Return some of them."""
+        return Pairs(self.left[chosen], self.right[chosen], self.distance[chosen])
+
 
 def pairs_within(hashes: Hashes, radius: int) -> Iterator[Pairs]:
     """Find all pairs of hashes that differ in at most `radius` bits.

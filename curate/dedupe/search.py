@@ -1,15 +1,17 @@
 """Finds near-duplicates among a project's images: new ones against all, old ones not again.
 
 The 64-bit hashes give candidates, the 256-bit hashes of the same decode confirm them. Flat
-and near-blank images are left out: their hashes are noise, or all alike. What was found is
-kept in the catalog as pairs; groups, keepers and exclusions follow from pairs and decisions
-(`curate.dedupe.grouping`) and are made anew for whatever is linked to something that changed.
+and near-blank images are left out: their hashes are noise, or all alike. Of the pairs, as
+many are kept in the catalog as hold the groups together (`curate.dedupe.forest`), so a crowd
+of copies takes memory by its size, not by its square. Groups, keepers and exclusions follow
+from hashes and decisions (`curate.dedupe.grouping`) and are made anew for whatever is linked
+to something that changed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from curate.catalog.database import Database
 from curate.catalog.groups import Member, Place, Print
 from curate.config import DedupeSettings
 from curate.dedupe.cache import HashCache, Hashes, hashes_of, joined
-from curate.dedupe.grouping import group
+from curate.dedupe.forest import Forest
+from curate.dedupe.grouping import Near, group
 from curate.dedupe.keepers import ranks
 from curate.dedupe.neighbours import Pairs, pairs_between, pairs_within
 from curate.dedupe.turns import turned64, turned256, turns_of
@@ -31,7 +34,10 @@ from curate.progress import Progress, silent
 MIN_BITS_SET = 12
 """A hash with fewer bits set was made of frequencies that are mostly not there."""
 
-Found = dict[tuple[str, str], tuple[int, int]]
+Link = tuple[int, int, int, int]
+"""Places of two images, and the distances of their hashes."""
+Row = tuple[str, str, int, int]
+"""Ids of two images, smaller first, and the distances of their hashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class DedupeResult:
     excluded: int
     """Images left out for the keeper of their group."""
     pairs: int
-    """Confirmed pairs."""
+    """Pairs that hold the groups together: one fewer than images in each set of linked ones."""
     largest_group: int
     """Images in the largest group."""
     split_chains: int
@@ -102,7 +108,9 @@ def dedupe(
     cache = HashCache(folder, None if anew else groups.read_state(db, "cache"))
     known, fresh, stale = _read(db, cache, waiting, settings, anew=anew)
     new = hashes_of([each for each in fresh if not is_flat(each, settings)])
-    found = _search(new, known, settings, progress)
+    progress("dedupe", 0, len(new))
+    found = _search(db, new, known, settings)
+    progress("dedupe", len(new), len(new))
     try:
         with db.transaction():
             changed = _record(db, settings, waiting, found, anew=anew)
@@ -140,7 +148,10 @@ def is_flat(image: Print, settings: DedupeSettings) -> bool:
 
 
 def confirmed(
-    new: Hashes, old: Hashes | None, settings: DedupeSettings
+    new: Hashes,
+    old: Hashes | None,
+    settings: DedupeSettings,
+    wanted: Callable[[Pairs], NDArray[np.bool_]] | None = None,
 ) -> Iterator[tuple[Pairs, NDArray[np.int64]]]:
     """Find pairs by the 64-bit hashes and confirm them by the 256-bit ones.
 
@@ -148,6 +159,7 @@ def confirmed(
         new: one side.
         old: the other side; None: pairs within `new`.
         settings: radius, confirmation, invariance.
+        wanted: says which pairs of a block are worth confirming; all by default.
 
     Yields:
         Blocks of pairs (places in `new` and in `old`) and their 256-bit distances. A pair may
@@ -161,15 +173,13 @@ def confirmed(
             blocks = pairs_within(phash, settings.radius)
         else:
             blocks = pairs_between(phash, other.phash, settings.radius)
-        for block in blocks:
+        for every in blocks:
+            block = every if wanted is None else every.take(wanted(every))
             both = phash256[block.left] ^ other.phash256[block.right]
             distance = np.bitwise_count(both).sum(axis=1, dtype=np.int64)
             good = distance <= settings.confirm
             if good.any():
-                yield (
-                    Pairs(block.left[good], block.right[good], block.distance[good]),
-                    distance[good],
-                )
+                yield block.take(good), distance[good]
 
 
 def _read(
@@ -196,39 +206,72 @@ def _read(
     return known.take(kept), waiting.added, True
 
 
-def _search(new: Hashes, known: Hashes, settings: DedupeSettings, progress: Progress) -> Found:
-    """Compare the new images with each other and with the known ones."""
-    found: Found = {}
-    progress("dedupe", 0, len(new))
-    for old in (None, known):
-        if not len(new) or (old is not None and not len(old)):
-            continue
-        other = new if old is None else old
-        for block, distance256 in confirmed(new, old, settings):
-            rows = (block.left, block.right, block.distance, distance256)
-            for left, right, distance, further in zip(
-                *(each.tolist() for each in rows), strict=True
-            ):
-                one, two = new.image_id(left), other.image_id(right)
-                key = (one, two) if one < two else (two, one)
-                best = found.get(key, (65, 257))
-                if one != two and (distance, further) < best:
-                    found[key] = (distance, further)
-    progress("dedupe", len(new), len(new))
+def _search(db: Database, new: Hashes, known: Hashes, settings: DedupeSettings) -> list[Row]:
+    """Compare new images with each other and with the known ones; return pairs that link them."""
+    n = len(new)
+    forest = Forest(n + len(known))
+    links = _links(new, None, settings, forest)
+    if n and len(known):
+        links += _links(new, known, settings, forest)
+
+    def name(place: int) -> str:
+        return new.image_id(place) if place < n else known.image_id(place - n)
+
+    seen = sorted({right for _, right, _, _ in links if right >= n})
+    if seen:
+        links = _unknown(links, groups.linked_of(db, map(name, seen)), seen, name)
+    return [(*sorted((name(a), name(b))), d, further) for a, b, d, further in links]  # type: ignore[misc] # two ids
+
+
+def _links(new: Hashes, old: Hashes | None, settings: DedupeSettings, forest: Forest) -> list[Link]:
+    """Find pairs that join what is apart in the forest; places of `old` come after `new`'s."""
+    shift = 0 if old is None else len(new)
+    found: list[Link] = []
+    for block, distance256 in confirmed(
+        new, old, settings, lambda pairs: forest.apart(pairs.left, pairs.right + shift)
+    ):
+        kept = forest.join(block.left, block.right + shift)
+        rows = (block.left, block.right + shift, block.distance, distance256)
+        found += zip(*(each[kept].tolist() for each in rows), strict=True)
     return found
 
 
+def _unknown(
+    links: list[Link], linked: Mapping[str, str], seen: list[int], name: Callable[[int], str]
+) -> list[Link]:
+    """Leave out what tells nothing: known images may be linked by what is recorded already."""
+    first: dict[str, int] = {}
+    number = {place: at for at, place in enumerate(seen)}
+    for place in seen:
+        image_id = name(place)
+        number[place] = first.setdefault(linked.get(image_id, image_id), number[place])
+    for a, b, _, _ in links:
+        number.setdefault(a, len(number))
+        number.setdefault(b, len(number))
+    ends = [np.array([number[link[side]] for link in links], dtype=np.int64) for side in (0, 1)]
+    return [links[place] for place in Forest(len(number)).join(*ends).tolist()]
+
+
 def _record(
-    db: Database, settings: DedupeSettings, waiting: groups.Queue, found: Found, *, anew: bool
+    db: Database, settings: DedupeSettings, waiting: groups.Queue, found: list[Row], *, anew: bool
 ) -> tuple[int, int]:
     """Write pairs and groups; return how many images were excluded and brought back."""
     groups.forget_pairs(db, None if anew else waiting.gone)
-    groups.add_pairs(db, ((a, b, *distances) for (a, b), distances in found.items()))
+    groups.add_pairs(db, found)
     reordered = groups.read_state(db, "keep") != json.dumps(settings.keep)
     groups.affected(db, everything=anew or reordered)
+    if waiting.gone and not anew:
+        _mend(db, settings)
     members = groups.affected_members(db)
     places = _grouped(members, groups.affected_pairs(db), groups.affected_not_same(db), settings)
     return groups.replace_places(db, places)
+
+
+def _mend(db: Database, settings: DedupeSettings) -> None:
+    """Link affected images anew: an image that is gone may have been what held them together."""
+    prints = [each for each in groups.affected_prints(db) if not is_flat(each, settings)]
+    groups.forget_pairs(db, [each.image_id for each in prints])
+    groups.add_pairs(db, _search(db, hashes_of(prints), hashes_of([]), settings))
 
 
 def _grouped(
@@ -239,14 +282,18 @@ def _grouped(
 ) -> list[Place]:
     """Return the places of all members that have near-duplicates."""
     number = {each.image_id: place for place, each in enumerate(members)}
-    edges = _numbered(pairs, number)
     phash = np.array([each.phash for each in members], dtype=np.uint64)
+    phash256 = np.frombuffer(b"".join(each.phash256 for each in members), np.uint64).reshape(-1, 4)
     variants = np.array([turned64(phash, turn) for turn in (0, *turns_of(settings.invariant))])
-    rank = ranks(members, settings.keep)
-    denied = _numbered(not_same, number).tolist()
-    made = group(variants, rank, edges, 2 * settings.radius, not_same=[(a, b) for a, b in denied])
-    linked = np.zeros(len(members), dtype=np.bool_)
-    linked[edges.ravel()] = True
+    made = group(
+        variants,
+        ranks(members, settings.keep),
+        _numbered(pairs, number),
+        2 * settings.radius,
+        not_same=[(a, b) for a, b in _numbered(not_same, number).tolist()],
+        near=_near(phash, phash256, settings),
+    )
+    company = np.bincount(made.linked, minlength=len(members))[made.linked]
     return [
         Place(
             member.image_id,
@@ -257,8 +304,26 @@ def _grouped(
             and member.excluded in (None, groups.NEAR_DUPLICATE),
         )
         for place, member in enumerate(members)
-        if linked[place]
+        if company[place] > 1
     ]
+
+
+def _near(
+    phash: NDArray[np.uint64], phash256: NDArray[np.uint64], settings: DedupeSettings
+) -> Near:
+    """Tell pairs from the hashes themselves, as `confirmed` does."""
+
+    def near(place: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        found = np.zeros(len(others), dtype=np.bool_)
+        for turn in (0, *turns_of(settings.invariant)):
+            short = turned64(phash[place : place + 1], turn) ^ phash[others]
+            close = np.flatnonzero(np.bitwise_count(short) <= settings.radius)
+            both = turned256(phash256[place : place + 1], turn) ^ phash256[others[close]]
+            further = np.bitwise_count(both).sum(axis=1, dtype=np.int64)
+            found[close[further <= settings.confirm]] = True
+        return found
+
+    return near
 
 
 def _numbered(pairs: Sequence[tuple[str, str]], number: Mapping[str, int]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import tempfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,6 @@ class World:
     def state(self) -> dict[str, object]:
         """Everything that a search decides."""
         return {
-            "pairs": self.db.all("SELECT * FROM near_pairs ORDER BY a, b"),
             "places": groups.places(self.db),
             "out": left_out(self.db),
             "totals": groups.totals(self.db),
@@ -203,8 +203,7 @@ def test_an_image_that_came_back_is_compared_again(world: World) -> None:
     add(world.db, [a, b])
     world.dedupe()
     before = world.state()
-    images.take_back(world.db, b.id)
-    world.db.execute("DELETE FROM candidates WHERE source_id = 'b'")
+    take_back(world.db, b)
     add(world.db, [b])
     assert world.dedupe().compared == 1
     assert world.state() == before
@@ -259,6 +258,12 @@ def test_another_radius_searches_anew(world: World) -> None:
     assert not left_out(world.db)
 
 
+def take_back(db: Database, image: Image) -> None:
+    """Forget an image as if it had never come."""
+    images.take_back(db, image.id)
+    db.execute("DELETE FROM candidates WHERE source_id = ?", (image.name,))
+
+
 HASHES = st.sampled_from([BASE ^ low ^ (high << 60) for low in range(0, 64, 3) for high in (0, 15)])
 
 
@@ -281,12 +286,70 @@ def histories(draw: st.DrawFn) -> tuple[list[Image], list[tuple[int, int]], list
     return made, refused, draw(st.lists(place, max_size=2))
 
 
+def crowd(n: int, bits: int) -> list[Image]:
+    """Encodings of one picture: hashes that differ from it in a few bits."""
+    chance = random.Random(5)
+
+    def few(width: int) -> int:
+        return sum(1 << bit for bit in chance.sample(range(width), bits))
+
+    plain = int.from_bytes(PLAIN, "big")
+    return [
+        Image(f"{number}", BASE ^ few(64), (plain ^ few(256)).to_bytes(32, "big"))
+        for number in range(n)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "bits"), [(5000, 2), (3000, 0)], ids=["nearly equal", "equal"])
+def test_a_crowd_of_copies_takes_memory_by_its_size_not_by_its_square(
+    world: World, n: int, bits: int
+) -> None:
+    add(world.db, crowd(n, bits))
+    tracemalloc.start()
+    result = world.dedupe()
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (result.groups, result.excluded, result.pairs) == (1, n - 1, n - 1)
+    assert peak_bytes < 200_000_000  # all pairs as Python tuples would be some 4 GB
+    add(world.db, [Image("late", BASE)])
+    assert world.dedupe().excluded == n
+    assert world.db.one("SELECT COUNT(*) FROM near_pairs") == (n,)
+
+
+def test_a_crowd_that_lost_the_image_it_was_linked_through_stays_one_group(world: World) -> None:
+    made = crowd(60, 2)
+    add(world.db, made)
+    world.dedupe()
+    centre, _ = world.db.one(
+        "SELECT a, COUNT(*) AS n FROM near_pairs GROUP BY a ORDER BY n DESC LIMIT 1"
+    )
+    images.take_back(world.db, centre)
+    result = world.dedupe()
+    assert (result.groups, result.excluded) == (1, 58)
+
+
+def come_and_go(world: World, made: list[Image], data: st.DataObject) -> None:
+    """Lose images that come again, and have others for a while."""
+    ghosts = [Image(f"ghost {number}", data.draw(HASHES), width_px=101) for number in range(3)]
+    for image in data.draw(st.lists(st.sampled_from([*made, *ghosts]), max_size=4, unique=True)):
+        if image in ghosts:
+            add(world.db, [image])
+            if data.draw(st.booleans()):
+                world.dedupe(radius=4)
+        take_back(world.db, image)
+        if data.draw(st.booleans()):
+            world.dedupe(radius=4)
+        if image not in ghosts:
+            add(world.db, [image])
+
+
 @settings(max_examples=60, deadline=None)
 @given(histories(), st.data())
 def test_the_result_depends_on_images_and_decisions_alone(
     history: tuple[list[Image], list[tuple[int, int]], list[int]], data: st.DataObject
 ) -> None:
-    """Not on the order of images, on batches, nor on when anything was added or decided."""
+    """Not on the order of images, on batches, nor on when anything came, went or was decided."""
     made, refused, stay = history
     radius = 4
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
@@ -305,6 +368,7 @@ def test_the_result_depends_on_images_and_decisions_alone(
             there.add(number)
             if data.draw(st.booleans()):
                 bit_by_bit.dedupe(radius=radius)
+        come_and_go(bit_by_bit, made, data)
         for i, j in refused:
             groups.declare_different(bit_by_bit.db, made[i].id, made[j].id, 5.0)
             if data.draw(st.booleans()):
