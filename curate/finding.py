@@ -56,7 +56,7 @@ class FetchRequest:
     licenses: tuple[str, ...] = ()
     """Licences wanted; empty: all."""
     per_class: int | None = None
-    """Valid, distinct images to end with for each class."""
+    """Valid, distinct images to end with for each class; 0 lifts an earlier such bound."""
     limit: int | None = None
     """Candidates to take from each search at most."""
     retry: tuple[Reason, ...] = ()
@@ -80,7 +80,7 @@ class FetchRequest:
         if any(not text.strip() for text in self.queries):
             raise UsageError("--query is empty", 'negatives are marked with --class ""')
         check_wanted(self.licenses)
-        if self.per_class is not None and "" in (self.classes or ()):
+        if self.per_class and "" in (self.classes or ()):
             raise UsageError(
                 '--per-class counts images of a class, and --class "" stands for none',
                 "bound negatives with --limit",
@@ -97,6 +97,8 @@ class Question:
     """What is asked."""
     search: Search
     """How far the answer has been taken in."""
+    per_class: int | None = None
+    """Images wanted of each class, from the first page on; 0: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Finder:
     def open(self, db: Database, request: FetchRequest) -> list[Question]:
         """Return the request's questions, each with its search, made if it is new."""
         return [
-            Question(source, query, self._search(db, source, query, request))
+            Question(source, query, self._search(db, source, query, request), request.per_class)
             for source, query in self.queries(request)
         ]
 
@@ -178,19 +180,19 @@ class Finder:
 
     @staticmethod
     def set_quotas(db: Database, request: FetchRequest, questions: Sequence[Question]) -> None:
-        """Give the request's quota to its classes: those that it names, or its sources do."""
+        """Give the request's quota to its classes: those that it names, or its sources do.
+
+        A question that no source has answered yet has none: a mistyped or refused one would
+        leave a class whose quota nothing can meet. A bound can be lifted at any time.
+        """
         if request.per_class is None:
             return
-        names: Sequence[str] = ()
-        if request.class_by is None:
-            names = request.queries if request.classes is None else request.classes
-        if names:
-            searches.set_quota(db, request.per_class, names)
-        elif request.source_name is None:
-            searches.set_quota_of_all(db, request.per_class)
-        else:
-            for question in questions:
-                searches.set_quota_of_search(db, request.per_class, question.search.id)
+        if request.source_name is None:
+            searches.set_quota_of_all(db, request.per_class or None)
+            return
+        for question in questions:
+            if not request.per_class or searches.by_id(db, question.search.id).is_answered:
+                _set_quota(db, question)
 
     def take_all(self, db: Database, questions: Sequence[Question]) -> Taken:
         """Ask every question on (see `take`); one that fails does not hold up the others.
@@ -248,6 +250,8 @@ class Finder:
                 total=page.total,
                 skipped=page.skipped,
             )
+            if query.classes:
+                _set_quota(db, question)
             self._tell_terms(db, question.source)
             self._progress("search", given, page.total)
             if self._has_reserve(db, question):
@@ -332,6 +336,16 @@ class Finder:
     def _tell_terms(self, db: Database, source: Source) -> None:
         if source.terms and errands.tell_once(db, f"terms:{source.name}", self._clock()):
             self._notify(source.terms)
+
+
+def _set_quota(db: Database, question: Question) -> None:
+    if question.per_class is None:
+        return
+    quota, query = question.per_class or None, question.query
+    if query.classes and query.class_by is None:
+        searches.set_quota(db, quota, query.classes)
+    else:
+        searches.set_quota_of_search(db, quota, question.search.id)
 
 
 def _is_stocked(each: ClassCount | None) -> bool:

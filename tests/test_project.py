@@ -126,6 +126,28 @@ def test_a_class_whose_candidates_run_out_ends_with_all_there_are(world: Start) 
     assert result.complete
 
 
+def test_a_question_that_was_refused_leaves_no_quota(world: Start) -> None:
+    here = world(photos_per_class=3)
+    with pytest.raises(MissingKeyError):
+        here.project(environ={"UNSPLASH_ACCESS_KEY": ""}).fetch(
+            FetchRequest(queries=("beahc",), per_class=10)
+        )
+    result = here.fetch(queries=("beach",), per_class=2)
+    assert [(each.name, each.quota) for each in result.classes] == [("beach", 2)]
+
+
+def test_a_quota_can_be_lifted_from_the_asked_classes_and_from_all(world: Start) -> None:
+    here = world(photos_per_class=50)
+    here.fetch(queries=("beach", "city"), per_class=2)
+    found = by_name(here.fetch(queries=("beach",), per_class=0))
+    assert {name: (each.quota, each.images) for name, each in found.items()} == {
+        "beach": (None, 50),
+        "city": (2, 2),
+    }
+    found = by_name(here.fetch(per_class=0))
+    assert (found["city"].quota, found["city"].images) == (None, 50)
+
+
 def test_a_larger_quota_takes_the_difference(world: Start) -> None:
     here = world(photos_per_class=50)
     here.fetch(queries=("beach",), per_class=5)

@@ -37,6 +37,11 @@ class Search:
     """Candidates asked for at most; None: all."""
 
     @property
+    def is_answered(self) -> bool:
+        """Whether the source has given a page."""
+        return self.done or self.given > 0 or self.cursor is not None
+
+    @property
     def wants_more(self) -> bool:
         """Whether another page may be asked for."""
         return not self.done and (self.wanted is None or self.given < self.wanted)
@@ -111,13 +116,19 @@ def restart(db: Database, search_id: int) -> None:
 
 
 def forget_unanswered(db: Database, search_id: int) -> None:
-    """Delete a search that never gave a page, e.g. of a file that is not there."""
+    """Delete a search that never gave a page, e.g. of a file that is not there.
+
+    Classes that nothing hints at go too: no candidate can ever meet their quota.
+    """
     with db.transaction():
         db.execute(
             "DELETE FROM searches WHERE id = ? AND given = 0 AND NOT done AND cursor IS NULL "
             "AND NOT EXISTS (SELECT 1 FROM candidates WHERE search_id = searches.id) "
             "AND NOT EXISTS (SELECT 1 FROM hints WHERE search_id = searches.id)",
             (search_id,),
+        )
+        db.execute(
+            "DELETE FROM classes WHERE NOT EXISTS (SELECT 1 FROM hints WHERE class_id = classes.id)"
         )
 
 
@@ -233,23 +244,24 @@ def _class_id(db: Database, name: str) -> int:
     return int(db.one("SELECT id FROM classes WHERE name = ?", (name,))[0])
 
 
-def set_quota(db: Database, quota: int, names: Sequence[str]) -> None:
-    """Ask for `quota` images of each of these classes, made if they are new."""
+def set_quota(db: Database, quota: int | None, names: Sequence[str]) -> None:
+    """Ask for `quota` images of each of these classes, made if they are new; None: for all."""
     with db.transaction():
-        _class_ids(db, set(names))
+        if quota is not None:
+            _class_ids(db, set(names))
         db.many(
             "UPDATE classes SET quota = ? WHERE name = ?", ((quota, clean(name)) for name in names)
         )
 
 
-def set_quota_of_all(db: Database, quota: int) -> None:
-    """Ask for `quota` images of every class."""
+def set_quota_of_all(db: Database, quota: int | None) -> None:
+    """Ask for `quota` images of every class; None: for all there are."""
     with db.transaction():
         db.execute("UPDATE classes SET quota = ? WHERE name != ''", (quota,))
 
 
-def set_quota_of_search(db: Database, quota: int, search_id: int) -> None:
-    """Ask for `quota` images of every class that a search has named so far."""
+def set_quota_of_search(db: Database, quota: int | None, search_id: int) -> None:
+    """Ask for `quota` images of every class that a search has named so far; None: for all."""
     with db.transaction():
         db.execute(
             "UPDATE classes SET quota = ? WHERE name != '' AND EXISTS "

@@ -219,7 +219,7 @@ def _request(
     class_by: str | None = None,
     param: list[str] | None = None,
     license_: str | None = None,
-    per_class: int | None = None,
+    per_class: str | None = None,
     limit: int | None = None,
     retry: list[str] | None = None,
 ) -> FetchRequest:
@@ -235,7 +235,7 @@ def _request(
         class_column=class_column,
         params=_params(param or []),
         licenses=tuple(part.strip() for part in license_.split(",")) if license_ else (),
-        per_class=per_class,
+        per_class=_per_class(per_class),
         limit=limit,
         retry=tuple(_reason(each) for each in retry or ()),
     )
@@ -245,6 +245,16 @@ def _path(urls: Path | None, folder: Path | None) -> Path | None:
     if urls is not None and folder is not None:
         raise UsageError("--urls and --folder exclude each other", "call curate once for each")
     return urls or folder
+
+
+def _per_class(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if text == "all":
+        return 0
+    if not text.isdecimal():
+        raise UsageError(f"--per-class {text!r} is not a number", "give one, e.g. 200, or `all`")
+    return int(text)
 
 
 def _side(text: str | None) -> int | None:

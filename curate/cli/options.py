@@ -76,9 +76,11 @@ LicenseOption = Annotated[
     ),
 ]
 PerClassOption = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        "--per-class", metavar="N", help="Valid, distinct images to end with for each class.", min=1
+        "--per-class",
+        metavar="N|all",
+        help="Valid, distinct images to end with for each class; `all` lifts an earlier bound.",
     ),
 ]
 LimitOption = Annotated[

@@ -76,7 +76,7 @@ CASES = [
         "usage",
         "--per-class",
     ),
-    Case("quota of zero", ("fetch", "--query", "a", "--per-class", "0"), 2, "usage", "--per-class"),
+    Case("no quota", ("fetch", "--query", "a", "--per-class", "-1"), 2, "usage", "--per-class"),
     Case("no number", ("fetch", "--limit", "many"), 2, "usage", "--limit"),
     Case("no connections", ("fetch", "--connections", "0"), 2, "usage", "--connections"),
     Case("unknown flag", ("fetch", "--bogus"), 2, "usage", "--bogus"),
