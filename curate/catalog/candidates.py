@@ -30,6 +30,8 @@ class Pending:
     """Where it is."""
     tries: int
     """How often it was tried."""
+    limited: int = 0
+    """How many of those tries a 429 answered, which says nothing about the candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def pending(
     limit = PAGE_ROWS if page_rows is None else page_rows
     key = choice.id_column
     sql = (
-        f"SELECT {key}, source, url, tries FROM {choice.tables} "  # noqa: S608 - fixed texts
+        f"SELECT {key}, source, url, tries, limited FROM {choice.tables} "  # noqa: S608 - fixed texts
         f"AND {key} > ? AND due_at <= ? GROUP BY {key} ORDER BY {key} LIMIT ?"
     )
     while rows := db.all(sql, (*choice.values, after, now, limit)):
@@ -191,8 +193,16 @@ def _record_failure(db: Database, each: Outcome) -> None:
     state = State.FAILED if each.due_at is None else State.PENDING
     db.execute(
         "UPDATE candidates SET state = ?, reason = ?, detail = ?, http_status = ?, "
-        "tries = tries + 1, due_at = ? WHERE id = ?",
-        (state, each.reason, each.detail, each.http_status, each.due_at or 0.0, each.candidate_id),
+        "tries = tries + 1, limited = limited + ?, due_at = ? WHERE id = ?",
+        (
+            state,
+            each.reason,
+            each.detail,
+            each.http_status,
+            each.reason is Reason.RATE_LIMITED,
+            each.due_at or 0.0,
+            each.candidate_id,
+        ),
     )
 
 
@@ -249,7 +259,7 @@ def requeue(db: Database, reasons: Iterable[Reason]) -> int:
     marks = ", ".join("?" * len(chosen))
     with db.transaction():
         cursor = db.execute(
-            "UPDATE candidates SET state = 'pending', tries = 0, due_at = 0 "  # noqa: S608 - marks
+            "UPDATE candidates SET state = 'pending', tries = 0, limited = 0, due_at = 0 "  # noqa: S608 - marks
             f"WHERE state = 'failed' AND reason IN ({marks})",
             chosen,
         )

@@ -211,7 +211,8 @@ def take_back(db: Database, image_id: str) -> TakenBack:
         )
         db.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
         db.execute(
-            "UPDATE candidates SET state = 'pending', image_id = NULL, tries = 0, due_at = 0 "
+            "UPDATE candidates SET state = 'pending', image_id = NULL, tries = 0, "
+            "limited = 0, due_at = 0 "
             "WHERE image_id = ?",
             (image_id,),
         )

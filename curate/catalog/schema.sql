@@ -33,6 +33,7 @@ CREATE TABLE candidates (
     detail TEXT,
     http_status INTEGER,
     tries INTEGER NOT NULL DEFAULT 0,
+    limited INTEGER NOT NULL DEFAULT 0, -- those of them that a 429 answered
     due_at REAL NOT NULL DEFAULT 0,   -- not tried again before
     image_id TEXT,
     group_hint TEXT,

@@ -2,16 +2,19 @@
 
 For every host: a limit of downloads at a time, an optional rate, pauses that a 429 or the
 circuit breaker sets, and a limit that halves at a 429 and grows back by one for every
-`GROW_AFTER` good answers (additive increase, multiplicative decrease, as in TCP).
+`GROW_AFTER` good answers (additive increase, multiplicative decrease, as in TCP). A 429 that
+names no time pauses the host twice as long as the one before, until a good answer comes.
 
-The breaker opens after `BREAKER_FAILURES` failures of the host in a row (not of single
-URLs: a 404 or a slow body says nothing about the host); each time it opens without a
-success in between it stays open twice as long, and then lets one request through. What was
-already under way when it opened does not open it again.
+The breaker opens after `BREAKER_FAILURES` failures of the host in a row; any answer in
+between, also a 404 or a damaged body, shows that the host is there. Each time it opens without
+an answer in between it stays open twice as long, and then lets one request through. From
+there the limit doubles with every round of good answers. What was already under way when the
+breaker opened does not open it again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from curate.records import Reason
@@ -20,6 +23,11 @@ BREAKER_FAILURES = 10
 BREAKER_PAUSE_S = 15.0
 BREAKER_PAUSE_CAP_S = 3600.0
 GROW_AFTER = 50
+LIMITED_PAUSE_S = 1.0
+LIMITED_PAUSE_CAP_S = 3600.0
+SLOW_HOSTS = {"api.gbif.org": 1}
+"""Downloads at a time from hosts that ask for fewer. GBIF's image cache (/v1/image/cache) makes
+its pictures when they are asked for, and asks for one connection at a time."""
 
 HOST_FAILURES = frozenset({Reason.DNS, Reason.CONNECT, Reason.RESET, Reason.UNAVAILABLE})
 STALLS = frozenset({Reason.TIMEOUT, Reason.TOO_SLOW})
@@ -27,11 +35,14 @@ STALLS = frozenset({Reason.TIMEOUT, Reason.TOO_SLOW})
 
 @dataclass(slots=True)
 class _Host:
+    most: int
     limit: int
     active: int = 0
     good: int = 0
     failures: int = 0
     opened: int = 0
+    recovering: bool = False
+    limited: int = 0
     paused_until: float = 0.0
     next_start: float = 0.0
 
@@ -43,9 +54,17 @@ class Gate:
         per_host: downloads at a time from one host.
         rate_per_s: requests a second to one host; 0 for no limit.
         paused: hosts that are paused from before, until when (Unix seconds).
+        slow: lower limits of single hosts.
     """
 
-    def __init__(self, per_host: int, rate_per_s: float, paused: dict[str, float]) -> None:
+    def __init__(
+        self,
+        per_host: int,
+        rate_per_s: float,
+        paused: Mapping[str, float],
+        slow: Mapping[str, int] = SLOW_HOSTS,
+    ) -> None:
+        self._slow = slow
         self._per_host = max(1, per_host)
         self._interval_s = 1.0 / rate_per_s if rate_per_s > 0 else 0.0
         self._hosts: dict[str, _Host] = {}
@@ -91,8 +110,23 @@ class Gate:
             host.failures += 1
             if host.failures >= BREAKER_FAILURES or (host.opened and not host.active):
                 self._open(host, now)
-        elif reason is None:
+            return
+        if answered or reason is None:
+            host.failures = 0
+            host.opened = 0
+        if reason is None:
             self._succeed(host)
+
+    def limited(self, name: str, now: float) -> float:
+        """Return until when to leave a host alone that answered 429 and named no time.
+
+        What was under way when the pause began does not make the next one longer.
+        """
+        host = self._host(name)
+        if now >= host.paused_until:
+            host.limited += 1
+        doublings = min(max(0, host.limited - 1), 64)
+        return now + min(LIMITED_PAUSE_S * 2.0**doublings, LIMITED_PAUSE_CAP_S)
 
     def pause(self, name: str, until: float) -> None:
         """Leave the host alone until then, and ask less of it at a time afterwards."""
@@ -101,6 +135,7 @@ class Gate:
             host.paused_until = until
             host.limit = max(1, host.limit // 2)
             host.good = 0
+            host.recovering = False
 
     def _open(self, host: _Host, now: float) -> None:
         pause_s = min(BREAKER_PAUSE_S * 2**host.opened, BREAKER_PAUSE_CAP_S)
@@ -108,19 +143,20 @@ class Gate:
         host.opened += 1
         host.failures = 0
         host.limit = 1
+        host.good = 0
+        host.recovering = True
 
     def _succeed(self, host: _Host) -> None:
-        host.failures = 0
-        if host.opened:
-            host.opened = 0
-            host.limit = self._per_host
+        host.limited = 0
         host.good += 1
-        if host.good >= GROW_AFTER:
+        if host.good >= (host.limit if host.recovering else GROW_AFTER):
             host.good = 0
-            host.limit = min(self._per_host, host.limit + 1)
+            host.limit = min(host.most, host.limit * 2 if host.recovering else host.limit + 1)
+            host.recovering = host.recovering and host.limit < host.most
 
     def _host(self, name: str) -> _Host:
         host = self._hosts.get(name)
         if host is None:
-            host = self._hosts[name] = _Host(self._per_host)
+            most = max(1, min(self._per_host, self._slow.get(name, self._per_host)))
+            host = self._hosts[name] = _Host(most, most)
         return host

@@ -35,6 +35,9 @@ _CURL = {
     pycurl.E_SSL_CIPHER: Reason.TLS,
 }
 
+LIMITED_FOR_A_TRY = 4
+"""So many 429s stand for one of a candidate's tries."""
+
 _WORDS = {100: "the headers are too large"}  # CURLE_TOO_LARGE, which comes without a message
 
 
@@ -53,24 +56,30 @@ class RetryPolicy:
         tries: int,
         retry_after_s: float,
         rng: random.Random,
-        *,
+        limited: int = 0,
         before: Reason | None = None,
     ) -> float | None:
         """Return how long to wait before the next try, or None to give up.
 
-        Transient failures are tried again; damage once more, however it was reached.
+        Transient failures are tried again; damage once more, however it was reached. A 429 is
+        not the candidate's failure: it counts as a quarter of a try, apart from the others.
 
         Args:
             reason: why the last try failed.
             tries: how many tries there have been, the last one included.
             retry_after_s: what the server asked for, 0 if nothing.
             rng: source of the jitter.
+            limited: how many of them a 429 answered, the last one included.
             before: why the try before failed, if there was one.
         """
         seen_twice = reason is Reason.CORRUPT and before is Reason.CORRUPT
-        if tries >= self.tries or seen_twice or reason not in (*TRANSIENT, Reason.CORRUPT):
+        if reason is Reason.RATE_LIMITED:
+            n, most = limited, LIMITED_FOR_A_TRY * (self.tries - 1) + 1
+        else:
+            n, most = tries - limited, self.tries
+        if n >= most or seen_twice or reason not in (*TRANSIENT, Reason.CORRUPT):
             return None
-        bound_s = min(self.backoff_cap_s, self.backoff_s * 2.0 ** min(tries - 1, 64))
+        bound_s = min(self.backoff_cap_s, self.backoff_s * 2.0 ** min(n - 1, 64))
         jitter_s = rng.uniform(0.0, bound_s)
         return max(jitter_s, min(retry_after_s, self.retry_after_cap_s))
 

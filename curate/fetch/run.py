@@ -290,7 +290,7 @@ class _Loop:
         wait_s = self._wait_s(item, refused.reason, retry_after_s)
         due_at = None if wait_s is None else now + wait_s
         if refused.reason is Reason.RATE_LIMITED:
-            self._pause_host(item, due_at or now + retry_after_s, now)
+            self._pause_host(item, due_at or now, retry_after_s, now)
         if due_at is None:
             self._totals.failed += 1
         else:
@@ -303,12 +303,15 @@ class _Loop:
     def _wait_s(self, item: Item, reason: Reason, retry_after_s: float) -> float | None:
         if not item.host:
             return None  # a file of the user says the same every time
-        tries, before = item.pending.tries, None
-        if tries and reason is Reason.CORRUPT:
-            before = candidates.last_reason(self._db, item.pending.id)
-        return self._policy.wait_s(reason, tries + 1, retry_after_s, self._rng, before=before)
+        row, before = item.pending, None
+        if row.tries and reason is Reason.CORRUPT:
+            before = candidates.last_reason(self._db, row.id)
+        tries, limited = row.tries + 1, row.limited + (reason is Reason.RATE_LIMITED)
+        return self._policy.wait_s(reason, tries, retry_after_s, self._rng, limited, before)
 
-    def _pause_host(self, item: Item, until: float, now: float) -> None:
+    def _pause_host(self, item: Item, until: float, retry_after_s: float, now: float) -> None:
+        if retry_after_s <= 0:
+            until = max(until, self._gate.limited(item.host, now))
         until = min(max(until, now + WAIT_PAUSED_S), now + self._policy.retry_after_cap_s)
         self._gate.pause(item.host, until)
         hosts.pause(self._db, item.host, until, "it answered 429")

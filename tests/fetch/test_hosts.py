@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -34,7 +35,7 @@ def room(gate: Gate, now: float, name: str = HOST) -> int:
         gate.started(name, now)
         n += 1
     for _ in range(n):
-        gate.ended(name, Reason.NOT_FOUND, answered=True, now=now)
+        gate.ended(name, Reason.DENIED, answered=False, now=now)
     return n
 
 
@@ -129,7 +130,7 @@ def test_one_success_closes_the_breaker() -> None:
     hosts = gate(8)
     fail(hosts, BREAKER_FAILURES, 0.0)
     succeed(hosts, 1, BREAKER_PAUSE_S)
-    assert room(hosts, BREAKER_PAUSE_S) == 8
+    assert room(hosts, BREAKER_PAUSE_S) == 2
     fail(hosts, BREAKER_FAILURES - 1, BREAKER_PAUSE_S)
     assert hosts.may_start(HOST, BREAKER_PAUSE_S)
 
@@ -144,6 +145,58 @@ def test_failures_of_single_urls_say_nothing_about_their_host() -> None:
         hosts.started(HOST, 0.0)
         hosts.ended(HOST, Reason.TOO_SLOW, answered=True, now=0.0)
     assert room(hosts, 0.0) == 8
+
+
+def test_after_the_breaker_the_limit_doubles_with_every_round_of_good_answers() -> None:
+    hosts = gate(9)
+    fail(hosts, BREAKER_FAILURES, 0.0)
+    limits = []
+    for _ in range(6):
+        limits.append(room(hosts, BREAKER_PAUSE_S))
+        succeed(hosts, limits[-1], BREAKER_PAUSE_S)
+    assert limits == [1, 2, 4, 8, 9, 9]
+
+
+@pytest.mark.parametrize("reason", [Reason.NOT_FOUND, Reason.CORRUPT, Reason.TOO_SLOW])
+def test_any_answer_ends_a_row_of_failures_and_closes_the_breaker(reason: Reason) -> None:
+    hosts = gate(8)
+    for _ in range(3):
+        fail(hosts, BREAKER_FAILURES - 1, 0.0)
+        hosts.started(HOST, 0.0)
+        hosts.ended(HOST, reason, answered=True, now=0.0)
+    assert room(hosts, 0.0) == 8
+    fail(hosts, BREAKER_FAILURES, 0.0)
+    now = BREAKER_PAUSE_S
+    hosts.started(HOST, now)
+    hosts.ended(HOST, reason, answered=True, now=now)
+    assert room(hosts, now) == 1, "it is no good answer"
+    fail(hosts, BREAKER_FAILURES - 1, now)
+    assert hosts.may_start(HOST, now)
+    fail(hosts, 1, now)
+    assert hosts.paused_until(HOST) == now + BREAKER_PAUSE_S
+
+
+def test_pauses_for_429s_in_a_row_double_up_to_an_hour_until_a_good_answer() -> None:
+    hosts = gate(8)
+    now, pauses = 0.0, []
+    for _ in range(14):
+        until = hosts.limited(HOST, now)
+        pauses.append(until - now)
+        hosts.pause(HOST, until)
+        assert hosts.limited(HOST, now) == until, "what was under way counts as the same one"
+        now = until
+    assert pauses == [min(2.0**n, 3600.0) for n in range(14)]
+    succeed(hosts, 1, now)
+    assert hosts.limited(HOST, now) == now + 1.0
+
+
+def test_a_host_that_asks_for_one_connection_gets_one() -> None:
+    hosts = gate(8)
+    assert room(hosts, 0.0, "api.gbif.org") == 1
+    for _ in range(GROW_AFTER):
+        hosts.started("api.gbif.org", 0.0)
+        hosts.ended("api.gbif.org", None, answered=True, now=0.0)
+    assert room(hosts, 0.0, "api.gbif.org") == 1
 
 
 @settings(max_examples=60, stateful_step_count=60, deadline=None)

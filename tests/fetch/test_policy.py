@@ -36,14 +36,20 @@ def test_a_wait_is_bounded_by_back_off_and_by_what_was_asked(
     seed: int,
     before: Reason | None,
 ) -> None:
-    wait_s = policy.wait_s(reason, tries, asked_s, random.Random(seed), before=before)
+    if reason is Reason.RATE_LIMITED:
+        limited, n, most = tries, tries, 4 * policy.tries - 3
+    else:
+        limited, n, most = tries // 2, tries - tries // 2, policy.tries
+    wait_s = policy.wait_s(
+        reason, tries, asked_s, random.Random(seed), limited=limited, before=before
+    )
     seen_twice = reason is before is Reason.CORRUPT
-    if reason not in (*TRANSIENT, Reason.CORRUPT) or tries >= policy.tries or seen_twice:
+    if reason not in (*TRANSIENT, Reason.CORRUPT) or n >= most or seen_twice:
         assert wait_s is None
     else:
         assert wait_s is not None
         honoured_s = min(asked_s, policy.retry_after_cap_s)
-        bound_s = min(policy.backoff_cap_s, policy.backoff_s * 2.0 ** (min(tries, 100) - 1))
+        bound_s = min(policy.backoff_cap_s, policy.backoff_s * 2.0 ** (min(n, 65) - 1))
         assert honoured_s <= wait_s <= max(honoured_s, bound_s)
 
 
@@ -55,6 +61,17 @@ def test_the_bound_of_a_wait_doubles_up_to_its_cap() -> None:
     policy = RetryPolicy(tries=20, backoff_s=1.0, backoff_cap_s=60.0)
     waits = [policy.wait_s(Reason.RESET, tries, 0.0, Longest()) for tries in range(1, 10)]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_429_uses_up_no_tries_and_yet_ends_some_day() -> None:
+    policy, rng = RetryPolicy(tries=5), random.Random(1)
+    ends = [policy.wait_s(Reason.RATE_LIMITED, n, 0.0, rng, limited=n) for n in range(1, 18)]
+    assert None not in ends[:16]
+    assert ends[16] is None
+    assert policy.wait_s(Reason.RESET, 16, 0.0, rng, limited=12) is not None
+    assert policy.wait_s(Reason.RESET, 17, 0.0, rng, limited=12) is None
+    once = RetryPolicy(tries=1)
+    assert once.wait_s(Reason.RATE_LIMITED, 1, 0.0, rng, limited=1) is None
 
 
 def test_waits_are_spread_over_the_whole_bound() -> None:
