@@ -3,7 +3,8 @@
 Each setting is a field of one of the sections below; that is the one place of its name,
 its default and its explanation. `[fetch] tries = 3` in curate.toml, `CURATE_FETCH_TRIES=3`
 in the environment and `--tries 3` on the command line all reach the same field. Secrets
-never live in curate.toml: keys come from the environment only.
+never live in curate.toml: keys come from the environment only, and so does the URL that
+one is sent to, for a project folder may come from somebody else.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from curate.errors import ConfigError, UsageError
 CONFIG_NAME = "curate.toml"
 
 
-def _setting(default: Any, text: str, *, least: float = 0, flag: str | None = None) -> Any:
-    return field(default=default, metadata={"text": text, "least": least, "flag": flag})
+def _setting(
+    default: Any, text: str, *, least: float = 0, flag: str | None = None, in_file: bool = True
+) -> Any:
+    metadata = {"text": text, "least": least, "flag": flag, "in_file": in_file}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,11 @@ class FetchSettings:
 class UnsplashSettings:
     """The Unsplash API. Its key comes from UNSPLASH_ACCESS_KEY."""
 
-    url: str = _setting("https://api.unsplash.com", "base URL of the API")
+    url: str = _setting(
+        "https://api.unsplash.com",
+        "base URL of the API, which receives the key: from the environment only",
+        in_file=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,30 @@ def load(folder: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> 
     return Settings(**sections)
 
 
+def trust_in_file(folder: Path, settings: Settings) -> list[str]:
+    """Return what curate.toml, which may be somebody else's, lets through, e.g. `allow_hosts`.
+
+    Args:
+        folder: where curate.toml may be.
+        settings: those in effect; what flags or the environment set instead is left out.
+    """
+    given = _read_toml(folder / CONFIG_NAME).get("fetch", {})
+    trusted = []
+    for key in ("allow_hosts", "ca_file"):
+        value = getattr(settings.fetch, key)
+        shown = list(value) if isinstance(value, tuple) else value
+        if shown and given.get(key) == shown:
+            trusted.append(f"{key} = {_toml_value(value)}")
+    return trusted
+
+
+def without_login(url: str) -> str:
+    """Return a URL without the name and password that it may hold, to be shown."""
+    scheme, mark, rest = url.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def user_agent(contact: str) -> str:
     """Return `curate/VERSION`, with the contact in the form `(+contact)` if there is one."""
     return f"curate/{__version__} (+{contact})" if contact else f"curate/{__version__}"
@@ -168,6 +200,10 @@ def template() -> str:
         values = getattr(settings, section.name)
         lines += ["", f"# {values.__doc__}", f"[{section.name}]"]
         for each in fields(values):
+            if not each.metadata["in_file"]:
+                variable = f"CURATE_{section.name}_{each.name}".upper()
+                lines.append(f"# {variable}: {each.metadata['text']}")
+                continue
             value = _toml_value(getattr(values, each.name))
             lines.append(f"# {each.name} = {value}  # {each.metadata['text']}")
     return "\n".join(lines) + "\n"
@@ -211,6 +247,9 @@ def _section(
             elif environ.get(variable):
                 where = f"environment variable {variable}"
                 values[each.name] = _convert(kind, environ[variable], least)
+            elif each.name in given and not each.metadata["in_file"]:
+                where = f"{path}: [{name}] {each.name}"
+                raise ValueError(f"this is taken from {variable} in the environment only")
             elif each.name in given:
                 where = f"{path}: [{name}] {each.name}"
                 values[each.name] = _convert_toml(kind, given[each.name], least)

@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -168,6 +168,7 @@ class Project:
         """
         finder = self._finder()
         finder.queries(request)
+        self._tell_trust()
         with writer_lock(self._made(), "fetch"):
             if request.retry:
                 candidates.requeue(self.db, request.retry)
@@ -269,6 +270,10 @@ class Project:
             raise failed
         return result
 
+    def _tell_trust(self) -> None:
+        if trusted := config.trust_in_file(self.folder, self.settings):
+            self._notify(f"{self.folder / config.CONFIG_NAME} sets {' and '.join(trusted)}.")
+
     def _run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
         from curate.fetch.run import run
 
@@ -320,6 +325,8 @@ class Project:
         from curate.fetch.integrity import check_store, repair_store
 
         engine = LocalEngine(self.settings.fetch.workers)
+        if repair:
+            self._tell_trust()
         with writer_lock(self._made(), "verify --repair") if repair else nullcontext():
             found = check_store(self._look(), self.store, engine, self._progress)
             if not repair:
@@ -350,22 +357,36 @@ class Project:
 
     # Making the dataset
 
-    def balance(self, recipe: Recipe | None = None, *, dry_run: bool = False) -> PackResult:
+    def balance(
+        self, recipe: Recipe | None = None, *, trust: str | None = None, dry_run: bool = False
+    ) -> PackResult:
         """Choose, split and write a manifest.
 
         Args:
             recipe: thresholds, shares and seed; from the settings by default.
+            trust: the weakest origin of a label that counts, instead of the recipe's.
             dry_run: work it all out, write nothing.
 
         Raises:
             PackError: nothing is left under these thresholds.
+            UsageError: the recipe contradicts itself, or names what there is not.
         """
+        from curate.dedupe.neighbours import pairs_within
         from curate.pack.build import pack
         from curate.pack.table import kept_table
 
-        table = kept_table(images.kept(self._look()), self.store.root.name, self.store.relative)
+        db = self._look()
+        table = kept_table(images.kept(db), self.store.root.name, self.store.relative)
         chosen = recipe if recipe is not None else self._recipe()
-        return pack(table, chosen, self.folder, dry_run=dry_run, progress=self._progress)
+        return pack(
+            table,
+            chosen if trust is None else replace(chosen, trust=trust),
+            self.folder,
+            dry_run=dry_run,
+            near_duplicates_searched=counts.near_duplicates_searched(db),
+            neighbours=pairs_within,
+            progress=self._progress,
+        )
 
     def _recipe(self) -> Recipe:
         from curate.pack.recipe import Recipe

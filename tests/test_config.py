@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.config import Settings, describe, load, template
+from curate.config import (
+    Settings,
+    describe,
+    load,
+    template,
+    trust_in_file,
+    without_login,
+)
 from curate.errors import ConfigError, UsageError
 
 EVERY = [
@@ -144,7 +151,10 @@ def test_the_template_says_everything_and_changes_nothing(tmp_path: Path) -> Non
         line.removeprefix("# ") if " = " in line else line for line in text.split("\n")
     )
     table = tomllib.loads(plain)
-    assert {(section, key) for section, values in table.items() for key in values} == set(EVERY)
+    assert {(section, key) for section, values in table.items() for key in values} == {
+        each for each in EVERY if each != ("unsplash", "url")
+    }
+    assert "CURATE_UNSPLASH_URL" in text
     assert load(write(tmp_path, plain), {}, {}) == Settings()
 
 
@@ -185,3 +195,32 @@ def test_any_value_of_a_flag_is_taken_or_refused_in_words(
         settings, words = Settings(), error.message
     assert type(getattr(getattr(settings, section), key)) is type(default)
     assert words.startswith("--" if words else "")
+
+
+def test_the_url_that_receives_the_key_is_not_taken_from_a_project(tmp_path: Path) -> None:
+    write(tmp_path, '[unsplash]\nurl = "https://evil.example"\n')
+    with pytest.raises(ConfigError, match="CURATE_UNSPLASH_URL"):
+        load(tmp_path, {}, {})
+    (tmp_path / "curate.toml").unlink()
+    environ = {"CURATE_UNSPLASH_URL": "https://proxy.example"}
+    assert load(tmp_path, environ, {}).unsplash.url == "https://proxy.example"
+
+
+def test_what_a_project_lets_through_is_known_unless_something_else_decides(tmp_path: Path) -> None:
+    write(tmp_path, '[fetch]\nallow_hosts = ["10.0.0.0/8"]\nca_file = "ca.pem"\n')
+    told = ['allow_hosts = ["10.0.0.0/8"]', 'ca_file = "ca.pem"']
+    assert trust_in_file(tmp_path, load(tmp_path, {}, {})) == told
+    settings = load(tmp_path, {"CURATE_FETCH_CA_FILE": "b"}, {"fetch.allow_hosts": ["a"]})
+    assert trust_in_file(tmp_path, settings) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:secret@api.example/v1", "https://api.example/v1"),
+        ("https://api.example/a@b", "https://api.example/a@b"),
+        ("https://api.example", "https://api.example"),
+    ],
+)
+def test_a_shown_url_has_no_password(url: str, shown: str) -> None:
+    assert without_login(url) == shown

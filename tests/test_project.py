@@ -430,3 +430,12 @@ def test_a_list_with_half_a_character_is_read_to_its_end(world: Start, tmp_path:
     result = here.project(flags={"fetch.tries": 1}).fetch(FetchRequest(path=path))
     assert (result.counts.total, result.complete) == (2, True)
     assert by_name(result)["beach"].images == 1
+
+
+def test_what_a_project_file_lets_through_is_said(world: Start, tmp_path: Path) -> None:
+    here = world(photos_per_class=1)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "curate.toml").write_text('[fetch]\nallow_hosts = ["127.0.0.1"]\n')
+    result = here.project(flags={"fetch.allow_hosts": None}).fetch(FetchRequest(queries=("beach",)))
+    assert result.counts.stored == 1
+    assert sum("allow_hosts" in note for note in here.notes) == 1

@@ -13,6 +13,7 @@ import typer
 
 from curate import __version__
 from curate.cli.session import Session, command
+from curate.config import without_login
 from curate.errors import CurateError, ExitCode
 
 if TYPE_CHECKING:
@@ -112,11 +113,12 @@ def _reach(settings: Settings) -> Iterator[Check]:
     import requests
 
     for name, url in (("Unsplash", settings.unsplash.url), ("GBIF", settings.gbif.url)):
+        shown = without_login(url)
         try:
             status = requests.get(url, timeout=REACH_TIMEOUT_S, allow_redirects=False).status_code
-            yield Check(f"{name} API", "ok", f"{url} answers ({status})")
+            yield Check(f"{name} API", "ok", f"{shown} answers ({status})")
         except requests.RequestException as error:
-            yield Check(f"{name} API", "warn", f"{url} cannot be reached: {type(error).__name__}")
+            yield Check(f"{name} API", "warn", f"{shown} cannot be reached: {type(error).__name__}")
 
 
 def _disk(folder: Path) -> Check:

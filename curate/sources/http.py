@@ -140,7 +140,7 @@ def get(
     except requests.exceptions.Timeout as error:
         raise SourceError(f"{who} did not answer in time", "Try again later.") from error
     except requests.RequestException as error:
-        host = urlsplit(url).netloc
+        host = urlsplit(url).netloc.rpartition("@")[2]
         raise SourceError(
             f"{who} cannot be reached at {host} ({type(error).__name__})",
             "Check the network, or the API's base URL; `curate doctor` tests both.",
