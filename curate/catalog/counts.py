@@ -147,10 +147,24 @@ def class_count(db: Database, name: str) -> ClassCount | None:
 
 
 def image_classes(db: Database, image_id: str) -> set[int]:
-    """Return the classes that the candidates of an image hint at."""
+    """Return the classes that an image counts for; none if it is excluded."""
     rows = db.all(
         "SELECT DISTINCT class_id FROM candidates JOIN hints ON candidate_id = candidates.id "
-        "WHERE image_id = ?",
+        "WHERE image_id = ?1 AND NOT EXISTS "
+        "(SELECT 1 FROM images WHERE image_id = ?1 AND excluded IS NOT NULL)",
         (image_id,),
     )
     return {class_id for (class_id,) in rows}
+
+
+def near_duplicates_searched(db: Database) -> bool:
+    """Tell whether near-duplicates were looked for among all kept images.
+
+    What is brought back after a search stays linked, so only images that are new count.
+    """
+    (searched,) = db.one("SELECT COUNT(*) FROM dedupe_state WHERE name = 'settings'")
+    (waiting,) = db.one(
+        "SELECT EXISTS (SELECT 1 FROM dedupe_queue JOIN images USING (image_id) "
+        "WHERE added AND excluded IS NULL)"
+    )
+    return bool(searched) and not waiting

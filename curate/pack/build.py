@@ -15,29 +15,29 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curate import __version__
 from curate.errors import PackError
 from curate.pack import card
 from curate.pack.balance import Selection, select
-from curate.pack.groups import Ints, group_ids, pairs_of
+from curate.pack.groups import Ints, group_ids
 from curate.pack.manifest import (
     ATTRIBUTION,
     CARD,
     ROWS_PER_GROUP,
+    Published,
     aside,
-    leaks,
     publish,
     write_info,
     write_split,
 )
+from curate.pack.proof import Neighbours, alike_across, refuse_leaks, torn_hints, written_leaks
 from curate.pack.recipe import SPLITS, TRUST, Recipe
 from curate.pack.schema import INPUT, MANIFEST, SCHEMA_VERSION, conform
 from curate.pack.split import assign
 from curate.progress import Progress, silent
 
-_DECIDING = ["image_id", "labels", "label_origin", "license", "source", "group_hints"]
+_DECIDING = ["image_id", "labels", "label_origin", "license", "source", "group_hints", "phash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,9 @@ class PackResult:
     path: Path | None
     """Its folder; None after a dry run."""
     unchanged: bool
-    """The newest manifest has the same rows and recipe already; nothing was written."""
+    """The newest manifest says the same already; nothing was written."""
+    changed: tuple[str, ...]
+    """Why a new version was written: recipe, images, near_duplicates; empty for the first."""
     images: Mapping[str, int]
     """Images in train, val and test."""
     classes: Mapping[str, Mapping[str, int]]
@@ -63,7 +65,11 @@ class PackResult:
     groups: int
     """Groups among the images taken."""
     leaks: int
-    """Groups, hints or images found on two sides of the written files."""
+    """Groups, hints or images found on two sides of the written files: 0, or there is none."""
+    near_duplicates_searched: bool
+    """Near-duplicates were looked for among all the images."""
+    alike_across: int | None
+    """Pairs of images on two sides whose hashes are nearly equal; None: not counted."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `curate balance --json` prints."""
@@ -71,6 +77,7 @@ class PackResult:
             "manifest": self.manifest,
             "path": None if self.path is None else str(self.path),
             "unchanged": self.unchanged,
+            "changed": list(self.changed),
             "images": dict(self.images),
             "classes": {name: dict(counts) for name, counts in self.classes.items()},
             "dropped": dict(self.dropped),
@@ -78,6 +85,8 @@ class PackResult:
             "negatives": self.negatives,
             "groups": self.groups,
             "leaks": self.leaks,
+            "near_duplicates_searched": self.near_duplicates_searched,
+            "alike_across": self.alike_across,
         }
 
 
@@ -98,6 +107,8 @@ def pack(
     folder: Path,
     *,
     dry_run: bool = False,
+    near_duplicates_searched: bool = False,
+    neighbours: Neighbours | None = None,
     progress: Progress = silent,
 ) -> PackResult:
     """Balance and split the images of a project, and write the manifest.
@@ -107,13 +118,17 @@ def pack(
         recipe: what to take and how to divide it.
         folder: the project's folder; the manifest goes to `folder/manifests/vNNNN`.
         dry_run: decide everything, write nothing.
+        near_duplicates_searched: whether they were looked for among all these images; the
+            card says so if not.
+        neighbours: finds pairs of nearly equal hashes, to count those on two sides.
         progress: told of each stage.
 
     Returns:
         The numbers of the dataset, and where it is.
 
     Raises:
-        PackError: the table does not fit, or no class is left.
+        PackError: the table does not fit, no class is left, or the split would leak (then
+            nothing is published).
     """
     table = conform(table, INPUT)
     if not table.num_rows:
@@ -127,15 +142,20 @@ def pack(
     plan = _decide(keys, recipe)
     progress("balance", table.num_rows, table.num_rows)
     info = _describe(keys, plan, recipe)
+    info["near_duplicates_searched"] = near_duplicates_searched
+    chosen = keys.column("phash").take(pa.array(plan.selection.rows))
+    info["alike_across"] = neighbours and alike_across(chosen, plan.split, neighbours)
+    hints = keys.column("group_hints")
     if dry_run:
         sides = np.full(table.num_rows, -1, dtype=np.int64)
         sides[plan.selection.rows] = plan.split
-        return _result(info, None, False, _torn_hints(keys.column("group_hints"), sides))
+        refuse_leaks(torn_hints(hints, sides))
+        return _result(info, None)
     with aside(folder / "manifests") as draft:
         _write(draft, table, order.to_numpy(), plan, info, progress)
-        n_leaks = len(leaks(draft)) + _torn_hints(keys.column("group_hints"), _sides(draft, ids))
-        path, is_new = publish(draft, folder / "manifests")
-    return _result(info, path, not is_new, n_leaks)
+        refuse_leaks(written_leaks(draft, ids, hints))
+        published = publish(draft, folder / "manifests")
+    return _result(info, published)
 
 
 def _decide(keys: pa.Table, recipe: Recipe) -> _Plan:
@@ -166,6 +186,7 @@ def _describe(keys: pa.Table, plan: _Plan, recipe: Recipe) -> dict[str, Any]:
         "curate_version": __version__,
         "parent": None,
         "recipe": recipe.to_json(),
+        "exclusive": _is_exclusive(selection, recipe),
         "images": {split: int((plan.split == j).sum()) for j, split in enumerate(SPLITS)},
         "negatives": int((labels.per_row() == 0).sum()),
         "groups": pc.count_distinct(plan.group_id).as_py(),
@@ -176,6 +197,13 @@ def _describe(keys: pa.Table, plan: _Plan, recipe: Recipe) -> dict[str, Any]:
         "licenses": _count(chosen.column("license")),
         "sources": _count(chosen.column("source")),
     }
+
+
+def _is_exclusive(selection: Selection, recipe: Recipe) -> bool:
+    """Tell whether `label` is filled: no image has two classes, and the recipe has them not."""
+    if recipe.exclusive is not None:
+        return recipe.exclusive
+    return int(selection.labels.per_row().max(initial=0)) <= 1
 
 
 def _count(column: pa.ChunkedArray) -> dict[str, int]:
@@ -205,7 +233,7 @@ def _write(
         ) -> Iterator[pa.Table]:
             for start in range(0, len(members), ROWS_PER_GROUP):
                 part = members[start : start + ROWS_PER_GROUP]
-                yield _rows(whole, order, plan, part, split, info["recipe"]["exclusive"])
+                yield _rows(whole, order, plan, part, split, info["exclusive"])
                 progress("manifest", done + start + len(part), total)
 
         n_rows[f"{split}.parquet"] = write_split(
@@ -242,41 +270,14 @@ def _rows(
     return pa.table(columns, schema=MANIFEST)
 
 
-def _torn_hints(group_hints: pa.ChunkedArray, sides: Ints) -> int:
-    """Count group hints whose images stand on two sides, from the hints themselves.
-
-    Args:
-        group_hints: hints of every input row.
-        sides: split of every input row; -1 where it was not taken.
-    """
-    rows, hints = pairs_of(group_hints)
-    taken = sides[rows] >= 0
-    codes = hints.dictionary_encode().indices.to_numpy(zero_copy_only=False)[taken]
-    if not len(codes):
-        return 0
-    seen = np.unique(codes.astype(np.int64) * len(SPLITS) + sides[rows[taken]])
-    return int((np.bincount(seen // len(SPLITS)) > 1).sum())
-
-
-def _sides(draft: Path, ids: pa.ChunkedArray) -> Ints:
-    """Find the split of every input row in the written files; -1 where it is in none."""
-    sides = np.full(len(ids), -1, dtype=np.int64)
-    for number, split in enumerate(SPLITS):
-        written = pq.read_table(draft / f"{split}.parquet", columns=["image_id"])
-        here = pc.is_in(ids, value_set=written.column("image_id"))
-        sides[here.to_numpy().astype(np.bool_)] = number
-    return sides
-
-
-def _result(
-    info: Mapping[str, Any], path: Path | None, unchanged: bool, n_leaks: int
-) -> PackResult:
+def _result(info: Mapping[str, Any], published: Published | None) -> PackResult:
+    same = ("images", "classes", "dropped", "left_out", "negatives", "groups")
+    proof = ("near_duplicates_searched", "alike_across")
     return PackResult(
-        manifest=None if path is None else path.name,
-        path=path,
-        unchanged=unchanged,
-        leaks=n_leaks,
-        **{name: info[name] for name in ("images", "classes", "dropped", "left_out")},
-        negatives=info["negatives"],
-        groups=info["groups"],
+        manifest=None if published is None else published.path.name,
+        path=None if published is None else published.path,
+        unchanged=published is not None and not published.is_new,
+        changed=() if published is None else published.changed,
+        leaks=0,
+        **{name: info[name] for name in (*same, *proof)},
     )

@@ -125,6 +125,16 @@ def _limits(info: Mapping[str, Any], total: int) -> list[str]:
     lines = []
     for origin, n in info["origins"].items():
         lines.append(f"- Labels of {n:,} of {total:,} images: {_ORIGINS[origin]}.")
+    if not info["near_duplicates_searched"]:
+        lines.append(
+            "- Near-duplicates were not looked for among all these images: copies of one photo "
+            "may be on two sides."
+        )
+    if info["alike_across"]:
+        lines.append(
+            "- Pairs of images on two sides that look alike (hashes that differ in at most 2 of "
+            f"64 bits): {info['alike_across']:,}."
+        )
     sizes = [n["after"] for n in info["classes"].values()]
     if max(sizes) > 2 * min(sizes):
         lines.append(

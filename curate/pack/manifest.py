@@ -73,6 +73,18 @@ class Fault:
     """One line for a person."""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a manifest has come to lie."""
+
+    path: Path
+    """Its folder."""
+    is_new: bool
+    """False: the newest one says the same, and nothing was added."""
+    changed: tuple[str, ...]
+    """What is not as in the version before: recipe, images, near_duplicates."""
+
+
 def versions(manifests: Path) -> list[Path]:
     """List the manifests in a folder, oldest first; other names are passed over."""
     if not manifests.is_dir():
@@ -146,7 +158,7 @@ def write_info(folder: Path, info: Mapping[str, Any], rows: Mapping[str, int]) -
     (folder / INFO).write_text(text + "\n", encoding="utf-8")
 
 
-def publish(folder: Path, manifests: Path) -> tuple[Path, bool]:
+def publish(folder: Path, manifests: Path) -> Published:
     """Give a finished folder the next version's name, unless the newest one equals it.
 
     Args:
@@ -154,12 +166,12 @@ def publish(folder: Path, manifests: Path) -> tuple[Path, bool]:
         manifests: where versions live.
 
     Returns:
-        The manifest's folder; and whether it is new (False: the newest has the same Parquet
-        files and recipe, and nothing was added).
+        The manifest's folder; and why it is new, if it is.
     """
     existing = versions(manifests)
-    if existing and _same(existing[-1], folder):
-        return existing[-1], False
+    changed = _changes(existing[-1], folder) if existing else ()
+    if existing and not changed:
+        return Published(existing[-1], is_new=False, changed=())
     for path in [*folder.iterdir(), folder]:
         _sync(path)
     number = int(existing[-1].name[1:]) + 1 if existing else 1
@@ -174,19 +186,29 @@ def publish(folder: Path, manifests: Path) -> tuple[Path, bool]:
                     raise
             else:
                 _sync(manifests)
-                return target, True
+                return Published(target, is_new=True, changed=changed)
         number += 1
 
 
-def _same(old: Path, new: Path) -> bool:
+def _changes(old: Path, new: Path) -> tuple[str, ...]:
+    """Say in what two manifests differ: recipe, images, near_duplicates; nothing if equal.
+
+    The files hold the recipe, so that with another one they tell nothing of the images.
+    """
     try:
         before, after = read_manifest(old).info, read_manifest(new).info
     except PackError:
-        return False
+        return ("images",)
+    changed = []
     names = [f"{split}.parquet" for split in SPLITS]
-    return before.get("recipe") == after.get("recipe") and all(
-        before["files"].get(name) == after["files"][name] for name in names
-    )
+    if before.get("recipe") != after.get("recipe"):
+        changed.append("recipe")
+    elif any(before["files"].get(name) != after["files"][name] for name in names):
+        changed.append("images")
+    searched = "near_duplicates_searched"
+    if before.get(searched) != after.get(searched):
+        changed.append("near_duplicates")
+    return tuple(changed)
 
 
 def _sync(path: Path) -> None:

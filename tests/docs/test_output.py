@@ -44,6 +44,8 @@ def documented(heading: str) -> dict[str, Any]:
         ("plan", ["plan"]),
         ("verify", ["verify"]),
         ("balance", ["balance"]),
+        ("dedupe", ["dedupe"]),
+        ("init", ["init", "--dry-run"]),
     ],
 )
 def test_a_document_has_the_documented_keys(heading: str, words: list[str], folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from curate.dedupe.neighbours import pairs_within
 from curate.pack import PackResult, Recipe, pack
 from tests.pack.rows import row, table
 
@@ -41,7 +42,8 @@ def example_rows() -> pa.Table:
 
 
 def write_example(folder: Path) -> PackResult:
-    return pack(example_rows(), RECIPE, folder)
+    rows = example_rows()
+    return pack(rows, RECIPE, folder, near_duplicates_searched=True, neighbours=pairs_within)
 
 
 if __name__ == "__main__":

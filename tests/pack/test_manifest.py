@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import random
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,9 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from curate.dedupe.neighbours import pairs_within
 from curate.errors import PackError
 from curate.pack import INPUT, MANIFEST, Recipe, pack, read_manifest, verify_manifest, versions
 from curate.pack import build as build_module
+from curate.pack.proof import alike_across
 from tests.pack.example import RECIPE, example_rows, write_example
 from tests.pack.rows import image_id, row, table
 
@@ -137,31 +141,113 @@ def test_images_linked_only_through_one_left_out_stay_on_one_side(tmp_path: Path
     assert all(side[image_id(n)] == side[image_id(n + 2)] for n in range(0, 90, 3))
 
 
-def test_a_leak_is_counted_from_the_files_not_assumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_split_that_leaks_is_refused_with_the_groups_and_never_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
 ) -> None:
     def careless(group_ids: pa.Array, *rest: object) -> Any:
-        import numpy as np
-
         return np.arange(len(group_ids)) % 3
 
     monkeypatch.setattr(build_module, "assign", careless)
-    result = pack(table([row(n, ["city"], ["one"]) for n in range(9)]), Recipe(), tmp_path)
-    assert result.leaks == 2, "one group, and the hint it came from"
-    assert [fault.kind for fault in verify_manifest(result.path)] == ["leak"]
+    rows = table([row(n, ["city"], ["one"]) for n in range(9)])
+    with pytest.raises(PackError, match="hint one") as caught:
+        pack(rows, Recipe(), tmp_path, dry_run=dry_run)
+    assert ("group_id" in caught.value.message) is not dry_run
+    assert versions(tmp_path / "manifests") == []
+    assert list(tmp_path.glob("manifests/*")) == [], "nothing half-written stays"
 
 
-def test_the_one_class_of_an_image_is_in_label_only_where_classes_exclude_each_other(
-    tmp_path: Path,
-) -> None:
+def test_label_is_filled_where_no_image_of_the_manifest_has_two_classes(tmp_path: Path) -> None:
     rows = [row(n, [("cat", "dog")[n % 2]] if n % 5 else []) for n in range(40)]
-    both = read_manifest(pack(table(rows), Recipe(), tmp_path).path).table()
-    assert both.column("label").null_count == 40
-    one = read_manifest(pack(table(rows), Recipe(exclusive=True), tmp_path).path).table()
-    for labels, label in zip(
-        one.column("labels").to_pylist(), one.column("label").to_pylist(), strict=True
+    two = [*rows, row(100, ["cat", "dog"])]
+    for number, (given_rows, exclusive, filled) in enumerate(
+        [
+            (rows, None, True),
+            (rows, True, True),
+            (rows, False, False),
+            (two, None, False),
+            (two, True, True),
+        ]
     ):
-        assert ([] if label is None else [label]) == labels
+        recipe = Recipe(exclusive=exclusive)
+        path = pack(table(given_rows), recipe, tmp_path / str(number)).path
+        assert path is not None
+        manifest = read_manifest(path)
+        assert manifest.info["exclusive"] is filled
+        assert manifest.info["recipe"]["exclusive"] is exclusive
+        read = manifest.table()
+        for labels, label in zip(
+            read.column("labels").to_pylist(), read.column("label").to_pylist(), strict=True
+        ):
+            if filled:
+                assert ([] if label is None else [label]) == labels
+            else:
+                assert label is None
+
+
+def test_a_second_class_that_was_dropped_does_not_empty_label(tmp_path: Path) -> None:
+    rows = [row(n, ["cat"]) for n in range(9)] + [row(9, ["cat", "rare"])]
+    path = pack(table(rows), Recipe(min_per_class=2), tmp_path).path
+    assert path is not None
+    assert set(read_manifest(path).table().column("label").to_pylist()) == {"cat"}
+
+
+def test_a_new_version_says_what_has_changed(tmp_path: Path) -> None:
+    rows = some_rows()
+    first = pack(table(rows), Recipe(), tmp_path)
+    assert (first.changed, first.unchanged) == ((), False)
+    assert pack(table(rows), Recipe(seed=3), tmp_path).changed == ("recipe",)
+    assert pack(table(rows[1:]), Recipe(seed=3), tmp_path).changed == ("images",)
+    searched = pack(table(rows[1:]), Recipe(seed=3), tmp_path, near_duplicates_searched=True)
+    assert searched.changed == ("near_duplicates",)
+    again = pack(table(rows[1:]), Recipe(seed=3), tmp_path, near_duplicates_searched=True)
+    assert (again.changed, again.unchanged, again.manifest) == ((), True, searched.manifest)
+
+
+def test_the_card_says_when_near_duplicates_were_not_looked_for(tmp_path: Path) -> None:
+    for searched in (False, True):
+        result = pack(
+            table(some_rows()),
+            Recipe(),
+            tmp_path / str(searched),
+            near_duplicates_searched=searched,
+        )
+        assert result.to_json()["near_duplicates_searched"] is searched
+        assert result.path is not None
+        card = (result.path / "README.md").read_text(encoding="utf-8")
+        assert ("Near-duplicates were not looked for" in card) is not searched
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.none() | st.sampled_from([0, 1, 3, 7, 2**64 - 1]), st.integers(0, 2)),
+        max_size=40,
+    )
+)
+def test_pairs_that_look_alike_on_two_sides_are_all_counted(
+    images: list[tuple[int | None, int]],
+) -> None:
+    expected = sum(
+        left[1] != right[1]
+        and left[0] is not None
+        and right[0] is not None
+        and (left[0] ^ right[0]).bit_count() <= 2
+        for left, right in itertools.combinations(images, 2)
+    )
+    phash = pa.chunked_array([pa.array([bits for bits, _ in images], pa.uint64())])
+    sides = np.array([side for _, side in images], dtype=np.int64)
+    assert alike_across(phash, sides, pairs_within) == expected
+
+
+def test_images_that_look_alike_on_two_sides_are_told_on_the_card(tmp_path: Path) -> None:
+    rows = [row(n, ["city"], phash=5) for n in range(10)]
+    result = pack(table(rows), Recipe(), tmp_path, neighbours=pairs_within)
+    assert result.alike_across == 8 + 8 + 1
+    assert result.path is not None
+    assert "look alike (hashes that differ in at most 2 of 64 bits): 17" in (
+        result.path / "README.md"
+    ).read_text(encoding="utf-8")
 
 
 def planted(path: Path) -> dict[str, Any]:
