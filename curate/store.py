@@ -31,6 +31,10 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class UnreadableError(Exception):
+    """A user's file cannot be read, or is gone; the store itself is not at fault."""
+
+
 class Store:
     """The folder `images/` of a project.
 
@@ -101,6 +105,10 @@ class Store:
 
         Returns:
             The staged file. A copy shares its blocks where the file system can.
+
+        Raises:
+            UnreadableError: the original cannot be read.
+            OSError: the copy cannot be written.
         """
         staged = self.staging / name
         if link:
@@ -129,13 +137,30 @@ class Store:
 
 def _copy(original: Path, copy: Path) -> None:
     """Copy bytes, sharing them where the file system can (`copy_file_range`)."""
-    with original.open("rb") as source, copy.open("wb") as target:
+    with contextlib.ExitStack() as stack:
+        with _reading():
+            source = stack.enter_context(original.open("rb"))
+        target = stack.enter_context(copy.open("wb"))
         if hasattr(os, "copy_file_range") and _copy_in_kernel(source.fileno(), target.fileno()):
             return
         source.seek(0)
         target.seek(0)
-        shutil.copyfileobj(source, target, COPY_BYTES)
         target.truncate()
+        while True:
+            with _reading():
+                data = source.read(COPY_BYTES)
+            if not data:
+                return
+            target.write(data)
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Tell what goes wrong while the original is read from what goes wrong with the copy."""
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
 
 
 def _copy_in_kernel(source: int, target: int) -> bool:

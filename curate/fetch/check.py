@@ -14,7 +14,7 @@ from pathlib import Path
 
 from curate.fetch.verify import Limits, verify
 from curate.records import Reason, Refused, Verified
-from curate.store import Store
+from curate.store import Store, UnreadableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,15 @@ def check(job: Job, *, store: Store, limits: Limits, max_bytes: int) -> Verified
         if refused is not None:
             return refused
     # Plain texts instead of `Path`s: they would cost a twentieth of the whole.
-    with open(job.staged, "rb") as file:  # noqa: PTH123
-        data = file.read()
+    try:
+        with open(job.staged, "rb") as file:  # noqa: PTH123
+            data = file.read()
+    except OSError as error:
+        if not job.link:
+            raise
+        # A hard link: it is the user's file that cannot be read.
+        Path(job.staged).unlink(missing_ok=True)
+        return Refused(Reason.UNREADABLE, error.strerror or str(error))
     image_id = hashlib.sha256(data).hexdigest()
     if not job.anew and store.holds(image_id):
         return Known(image_id)
@@ -84,5 +91,9 @@ def _stage(store: Store, job: Job, max_bytes: int) -> Refused | None:
         return Refused(Reason.EMPTY, "a file of no bytes")
     if n_bytes > max_bytes:
         return Refused(Reason.TOO_BIG, f"more than {max_bytes} bytes")
-    store.stage_copy(original, Path(job.staged).name, link=job.link)
+    try:
+        store.stage_copy(original, Path(job.staged).name, link=job.link)
+    except UnreadableError as error:
+        Path(job.staged).unlink(missing_ok=True)
+        return Refused(Reason.UNREADABLE, str(error))
     return None
