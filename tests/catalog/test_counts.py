@@ -145,6 +145,15 @@ class Histories(RuleBasedStateMachine):
         assert found.n_bytes == sum(sizes[each] for each in everyone)
 
     @invariant()
+    def the_classes_of_images_agree(self) -> None:
+        names = dict(self.db.all("SELECT id, name FROM classes"))
+        for number in range(5):
+            each = image_id(number)
+            mine = [row["classes"] for row in self.rows.values() if row["image"] == each]
+            expected = set() if each in self.excluded else set().union(*mine)
+            assert {names[n] for n in image_classes(self.db, each)} == expected
+
+    @invariant()
     def classes_agree(self) -> None:
         for each in class_counts(self.db):
             mine = [row for row in self.rows.values() if each.name in row["classes"]]
