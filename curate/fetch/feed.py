@@ -60,6 +60,7 @@ class Feed:
         self._passed_over = False
         self._waiting: dict[str, deque[Item]] = {}
         self._held: dict[int, Item] = {}
+        self._left: tuple[float | None, bool] | None = None
         self.n_waiting = 0
         self.wake_at: float | None = 0.0
 
@@ -102,6 +103,7 @@ class Feed:
     def forget(self, candidate_id: int) -> None:
         """What became of a candidate is in the catalog now."""
         self._quota.release(self._held.pop(candidate_id).class_id)
+        self._left = None
 
     def retry_at(self, due_at: float) -> None:
         """Sweep again not later than this."""
@@ -128,16 +130,30 @@ class Feed:
 
     def due(self, now: float) -> float | None:
         """Return when the next candidate that is wanted can be tried; None if none is left."""
+        # Asked at every poll while waiting, and slow with thousands of classes.
+        if self._left is None:
+            self._left = self._find_left()
+        due_at, passed_over = self._left
+        if not passed_over:
+            return due_at
+        open_at = self._gate.next_open(now)
+        return open_at if due_at is None else min(due_at, open_at)
+
+    def _find_left(self) -> tuple[float | None, bool]:
+        """When the next wanted candidate is due, and whether a paused host has wanted ones."""
         choices = self._quota.choices()
         times = [candidates.next_due(self._db, self._swept_at, each) for each in choices]
-        if self._passed_over and any(candidates.count_pending(self._db, one) for one in choices):
-            times.append(self._gate.next_open(now))
-        return min((each for each in times if each is not None), default=None)
+        due_at = min((each for each in times if each is not None), default=None)
+        passed_over = self._passed_over and any(
+            candidates.count_pending(self._db, each) for each in choices
+        )
+        return due_at, passed_over
 
     def _begin_sweep(self, now: float) -> None:
         self._n_sweeps += 1
         self._swept_at = now
         self._passed_over = False
+        self._left = None
         self.wake_at = None
         self._sweep = self._quota.take(self._db, now)
         self._sweep_done = False
@@ -150,6 +166,7 @@ class Feed:
         if self._gate.paused_until(host) > now:
             self._quota.release(class_id)
             self._passed_over = True
+            self._left = None
             return
         item = Item(pending, class_id, host)
         self._held[pending.id] = item
@@ -166,6 +183,7 @@ class Feed:
             self.forget(item.pending.id)
             self.n_waiting -= 1
         self._passed_over = True
+        self._left = None
 
 
 def host_of(url: str) -> str:
