@@ -1,7 +1,7 @@
-"""How batches run: an explicit registry of engines.
+"""How batches run: the protocol of an engine.
 
-`local` runs worker processes on this machine. Third parties add theirs under the
-entry-point group `curate.engines`.
+`curate.engine.local` has the only one, worker processes on this machine; whoever has another
+passes it to the functions that take an `Engine`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LENGTH = struct.Struct("<I")
+SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+"""How the names of environment variables end that a worker does not get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +112,10 @@ def command(paths: list[str], fd: int, memory_bytes: int) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a worker: one thread each, for the pool is the parallelism."""
-    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    """Return the environment of a worker.
+
+    One thread each, for the pool is the parallelism; and no secrets, for hostile bytes are
+    decoded there.
+    """
+    kept = {name: text for name, text in os.environ.items() if not name.upper().endswith(SECRETS)}
+    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from curate.engine.local import LocalEngine, Lost, Pool, usable_cores
-from curate.engine.worker import Raised, pack_frame, unpack_frames
+from curate.engine.worker import Raised, environment, pack_frame, unpack_frames
 from curate.errors import CurateError
 from tests.engine import work
 
@@ -180,3 +180,13 @@ def test_frames_survive_any_cut() -> None:
 
 def test_there_is_a_core_to_use() -> None:
     assert usable_cores() >= 1
+
+
+def test_workers_are_told_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("UNSPLASH_ACCESS_KEY", "my_token", "A_SECRET", "DB_PASSWORD")
+    for name in (*secrets, "PLAIN"):
+        monkeypatch.setenv(name, "said")
+    given = environment()
+    assert not set(secrets) & set(given)
+    assert given["PLAIN"] == "said"
+    assert given["OMP_NUM_THREADS"] == "1"
