@@ -7,12 +7,14 @@ a reason and a pointer, and can be brought back.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.catalog import groups, quality
-from curate.catalog.database import Database, writer_lock
+from curate.catalog.database import MEMORY, Database, writer_lock
 from curate.config import Settings
 from curate.progress import Progress, silent
 
@@ -27,7 +29,7 @@ class Duplicates:
     """Near-duplicates of one project."""
 
     db: Database
-    """The catalog."""
+    """The catalog; one in memory where there is none, which leaves no trace."""
     settings: Settings
     """Thresholds and the order of keepers."""
     clock: Callable[[], float]
@@ -39,6 +41,10 @@ class Duplicates:
     def _folder(self) -> Path:
         return self.db.path.parent
 
+    def _writing(self, task: str) -> AbstractContextManager[None]:
+        """Hold the writer's lock; nothing is locked where there is no catalog."""
+        return nullcontext() if self.db.path is MEMORY else writer_lock(self._folder, task)
+
     def search(self, *, dry_run: bool = False) -> DedupeResult:
         """Compare new images with all, group, and exclude all but the best of each group.
 
@@ -49,20 +55,29 @@ class Duplicates:
             LockedError: another process is fetching into this project.
             UsageError: a setting that cannot be used.
         """
+        with self._writing("dedupe"):
+            return self._search(dry_run=dry_run)
+
+    def _search(self, *, dry_run: bool = False) -> DedupeResult:
         from curate.dedupe.search import dedupe
 
-        with writer_lock(self._folder, "dedupe"):
-            return dedupe(
-                self.db,
-                self._folder,
-                self.settings.dedupe,
-                dry_run=dry_run,
-                progress=self.progress,
-            )
+        return dedupe(
+            self.db,
+            self._folder,
+            self.settings.dedupe,
+            dry_run=dry_run or self.db.path is MEMORY,
+            progress=self.progress,
+        )
 
-    def undo(self) -> int:
-        """Bring back all images that were excluded as near-duplicates; return how many."""
-        with writer_lock(self._folder, "dedupe --undo"):
+    def undo(self, *, dry_run: bool = False) -> int:
+        """Bring back all images that were excluded as near-duplicates; return how many.
+
+        Raises:
+            LockedError: another process is writing into this project.
+        """
+        if dry_run:
+            return groups.count_excluded(self.db, groups.NEAR_DUPLICATE)
+        with self._writing("dedupe --undo"):
             return groups.bring_back(self.db, groups.NEAR_DUPLICATE)
 
     def include(self, prefix: str) -> tuple[str, str | None]:
@@ -75,10 +90,12 @@ class Duplicates:
             Its id, and why it was out (None: it was not).
 
         Raises:
+            LockedError: another process is writing into this project.
             UsageError: no image has such an id, or several have.
         """
-        image_id = groups.find_image(self.db, prefix)
-        return image_id, groups.include(self.db, image_id, self.clock())
+        with self._writing("include"):
+            image_id = groups.find_image(self.db, prefix)
+            return image_id, groups.include(self.db, image_id, self.clock())
 
     def not_same(self, one: str, other: str) -> tuple[str, str]:
         """Declare that two images are different, for good; regroup what they belong to.
@@ -91,51 +108,77 @@ class Duplicates:
             Both ids.
 
         Raises:
+            LockedError: another process is writing into this project.
             UsageError: no image has such an id, several have, or both are one image.
         """
-        pair = groups.find_image(self.db, one), groups.find_image(self.db, other)
-        groups.declare_different(self.db, *pair, self.clock())
-        self.search()
+        with self._writing("dedupe --not-same"):
+            pair = groups.find_image(self.db, one), groups.find_image(self.db, other)
+            groups.declare_different(self.db, *pair, self.clock())
+            self._search()
         return pair
 
     def places(self) -> list[Place]:
         """Return where every image with near-duplicates stands, group by group."""
         return groups.places(self.db)
 
-    def against(self, path: Path, *, exclude: bool = False) -> Contamination:
+    def against(self, path: Path, *, exclude: bool = False, dry_run: bool = False) -> Contamination:
         """Find our images that are also in another dataset.
 
         Args:
             path: a manifest, a folder with one, or a folder of images.
             exclude: leave those images out of datasets from now on.
+            dry_run: exclude nothing after all.
 
         Raises:
+            LockedError: to exclude, but another process is writing into this project.
             SourceError: `path` cannot be read.
         """
         from curate.dedupe.against import CONTAMINATES, compare
         from curate.engine.local import LocalEngine
-        from curate.fetch.verify import verify
+        from curate.fetch.verify import Limits, verify
 
-        engine = LocalEngine(self.settings.fetch.workers)
-        found = compare(self.db, path, self.settings.dedupe, verify, engine, self.progress)
-        if exclude:
-            with writer_lock(self._folder, "dedupe --against"):
+        limits = self.settings.fetch
+        found = compare(
+            self.db,
+            path,
+            self.settings.dedupe,
+            partial(verify, limits=Limits(limits.max_pixels)),
+            LocalEngine(limits.workers),
+            self.progress,
+            max_bytes=limits.max_bytes,
+        )
+        if exclude and not dry_run:
+            with self._writing("dedupe --against"):
                 groups.exclude(self.db, found.image_ids, CONTAMINATES)
         return found
 
-    def exclude_quality(self, flags: Sequence[str]) -> dict[str, int]:
+    def exclude_quality(self, flags: Sequence[str], *, dry_run: bool = False) -> dict[str, int]:
         """Leave out the images under some quality flags; return how many for each.
 
+        An image under several of them counts under the first.
+
+        Args:
+            flags: names of `curate.catalog.quality.FLAGS`.
+            dry_run: only count.
+
         Raises:
+            LockedError: another process is writing into this project.
             UsageError: an unknown flag.
         """
         quality.check_flags(flags)
-        done = {}
-        with writer_lock(self._folder, "dedupe --exclude-quality"):
-            for flag in flags:
-                found = quality.flagged(self.db, self.settings.quality, flag)
-                done[flag] = groups.exclude(self.db, found, flag)
-        return done
+        found = {
+            flag: quality.flagged(self.db, self.settings.quality, flag)
+            for flag in dict.fromkeys(flags)
+        }
+        if dry_run:
+            counted: set[str] = set(groups.included(self.db))
+            done = {}
+            for flag, ids in found.items():
+                done[flag] = len(set(ids) - counted)
+                counted.update(ids)
+            return done
+        with self._writing("dedupe --exclude-quality"):
+            return {flag: groups.exclude(self.db, ids, flag) for flag, ids in found.items()}
 
     def quality(self) -> dict[str, int]:
         """Count the kept images under each quality flag, and those under none."""

@@ -195,8 +195,8 @@ def affected_members(db: Database) -> list[Member]:
     if db.all("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'annotations'"):
         annotated = "EXISTS (SELECT 1 FROM annotations AS by WHERE by.image_id = images.image_id)"
     rows = db.all(
-        "SELECT images.image_id, phash, phash256, width_px * height_px, n_bytes, license, excluded, "  # noqa: S608 - our own columns
-        f"{annotated}, included.image_id NOT NULL "
+        "SELECT images.image_id, phash, phash256, width_px * height_px, n_bytes, "  # noqa: S608 - our own columns
+        f"license, excluded, {annotated}, included.image_id NOT NULL "
         "FROM affected CROSS JOIN images USING (image_id) "
         "CROSS JOIN candidates ON candidates.id = first_id "
         "LEFT JOIN included USING (image_id) ORDER BY 1"
@@ -367,21 +367,30 @@ def bring_back(db: Database, reason: str) -> int:
     return cursor.rowcount
 
 
+def count_excluded(db: Database, reason: str) -> int:
+    """Count the images that are excluded for `reason`."""
+    (n,) = db.one("SELECT COUNT(*) FROM images WHERE excluded = ?", (reason,))
+    return int(n)
+
+
+def included(db: Database) -> list[str]:
+    """Return the images that somebody has decided to keep."""
+    return [image_id for (image_id,) in db.all("SELECT image_id FROM included")]
+
+
 def exclude(db: Database, image_ids: Iterable[str], reason: str) -> int:
     """Exclude images, except those that somebody has decided to keep; return how many.
 
     Images that are out already keep their reason.
     """
-    count = "SELECT COUNT(*) FROM images WHERE excluded = ?"
     with db.transaction():
-        (before,) = db.one(count, (reason,))
+        before = count_excluded(db, reason)
         db.many(
             "UPDATE images SET excluded = ? WHERE image_id = ? AND excluded IS NULL "
             "AND image_id NOT IN (SELECT image_id FROM included)",
             [(reason, image_id) for image_id in image_ids],
         )
-        (after,) = db.one(count, (reason,))
-    return int(after - before)
+        return count_excluded(db, reason) - before
 
 
 def _touch(db: Database, image_ids: Iterable[str]) -> None:

@@ -91,22 +91,18 @@ def dedupe(
         )
     if exclude and against is None:
         raise UsageError("--exclude goes with --against PATH")
-    if dry_run and any(asked):
-        raise UsageError("--dry-run goes with the search alone")
+    if dry_run and not_same is not None:
+        raise UsageError("--not-same is a decision: there is nothing to try", "leave --dry-run out")
     flags = {"dedupe.radius": radius, "dedupe.invariant": invariant, "dedupe.keep": keep}
     with Bars(session) as bars, session.project(flags, bars) as project:
         if undo:
-            n = project.duplicates.undo()
-            session.show(
-                {"brought_back": n}, lambda console: console.print(f"{n:,} images are back")
-            )
-            return ExitCode.DONE
+            return _undo(session, project, dry_run)
         if not_same is not None:
             return _not_same(session, project, not_same)
         if against is not None:
-            return _against(session, project, against, exclude)
+            return _against(session, project, against, exclude, dry_run)
         if exclude_quality is not None:
-            return _exclude_quality(session, project, exclude_quality)
+            return _exclude_quality(session, project, exclude_quality, dry_run)
         result = project.duplicates.search(dry_run=dry_run)
     document: dict[str, Any] = result.to_json()
     session.show(document, lambda console: _draw(console, document, dry_run))
@@ -128,6 +124,13 @@ def include(
     return ExitCode.DONE
 
 
+def _undo(session: Session, project: Project, dry_run: bool) -> ExitCode:
+    n = project.duplicates.undo(dry_run=dry_run)
+    verb = "would be" if dry_run else "are"
+    session.show({"brought_back": n}, lambda console: console.print(f"{n:,} images {verb} back"))
+    return ExitCode.DONE
+
+
 def _not_same(session: Session, project: Project, pair: tuple[str, str]) -> ExitCode:
     one, other = project.duplicates.not_same(*pair)
     session.show(
@@ -137,8 +140,11 @@ def _not_same(session: Session, project: Project, pair: tuple[str, str]) -> Exit
     return ExitCode.DONE
 
 
-def _against(session: Session, project: Project, path: Path, exclude: bool) -> ExitCode:
-    found = project.duplicates.against(path, exclude=exclude)
+def _against(
+    session: Session, project: Project, path: Path, exclude: bool, dry_run: bool
+) -> ExitCode:
+    found = project.duplicates.against(path, exclude=exclude, dry_run=dry_run)
+    said = ", which would be left out" if dry_run else ", now left out"
 
     def draw(console: Console) -> None:
         for match in found.matches[:SHOWN]:
@@ -148,19 +154,21 @@ def _against(session: Session, project: Project, path: Path, exclude: bool) -> E
             console.print(f"… and {len(found.matches) - SHOWN:,} more; --json has all")
         console.print(
             f"{len(found.image_ids):,} of our images are among the {found.others:,} of {path}"
-            + (", now left out" if exclude and found.matches else "")
+            + (said if exclude and found.matches else "")
         )
 
     session.show(found.to_json(), draw)
     return ExitCode.FAULTS_FOUND if found.matches else ExitCode.DONE
 
 
-def _exclude_quality(session: Session, project: Project, names: str) -> ExitCode:
-    done = project.duplicates.exclude_quality([each.strip() for each in names.split(",")])
+def _exclude_quality(session: Session, project: Project, names: str, dry_run: bool) -> ExitCode:
+    flags = [each.strip() for each in names.split(",")]
+    done = project.duplicates.exclude_quality(flags, dry_run=dry_run)
+    verb = "would be" if dry_run else "are"
 
     def draw(console: Console) -> None:
         for flag, n in done.items():
-            console.print(f"{flag}: {n:,} images left out")
+            console.print(f"{flag}: {n:,} images {verb} left out")
 
     session.show({"excluded": done}, draw)
     return ExitCode.DONE

@@ -4,6 +4,10 @@ The other side is a manifest (a Parquet file or a folder of them) or a folder of
 Images of a folder are hashed as a fetch would hash them. A manifest holds 64-bit hashes
 only: if its image files are there too they give the 256-bit hashes that confirm a pair, and
 if they are not, the radius is cut to one at which the 64 bits alone gave no false pair.
+
+The other dataset is not ours to trust: only files named like images are read, up to a number
+of bytes, and only below the folder that was named or that the manifest belongs to. A file
+that kills its worker counts as unreadable, and costs nobody else.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from curate.dedupe.neighbours import pairs_between
 from curate.dedupe.search import MIN_BITS_SET, confirmed, is_flat
 from curate.dedupe.turns import turned64, turns_of
 from curate.engine import Engine
-from curate.errors import SourceError
+from curate.errors import CurateError, SourceError
 from curate.progress import Progress, silent
 from curate.records import Refused, Verified
 
@@ -33,6 +37,14 @@ ALONE_RADIUS = 6
 """Largest radius used where no 256-bit hash can confirm."""
 BATCH_FILES = 64
 CONTAMINATES = "contaminates"
+MAX_BYTES = 64 * 1024 * 1024
+SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif"),
+        *(".tiff", ".avif", ".heic", ".heif", ".ico", ".mpo", ".ppm", ".pgm", ".pbm", ".tga"),
+    )
+)
+"""Names that a folder's images have; its other files are not opened."""
 
 Describe = Callable[[bytes], Verified | Refused]
 
@@ -99,6 +111,7 @@ def compare(
     describe: Describe,
     engine: Engine,
     progress: Progress = silent,
+    max_bytes: int = MAX_BYTES,
 ) -> Contamination:
     """Find our kept images that equal, or nearly equal, images of another dataset.
 
@@ -109,11 +122,13 @@ def compare(
         describe: hashes the bytes of an image; importable by name.
         engine: runs it.
         progress: told how many files are hashed.
+        max_bytes: larger files are not read.
 
     Raises:
         SourceError: `path` is neither, or cannot be read.
     """
-    others, unreadable = _others(path, describe, engine, progress)
+    reader = _Reader(engine, partial(_described, describe, max_bytes), progress)
+    others, unreadable = _others(path, reader)
     ours = [each for page in groups.prints(db, compared=False) for each in page]
     out = {
         image_id for (image_id,) in db.all("SELECT image_id FROM images WHERE excluded NOT NULL")
@@ -163,9 +178,7 @@ def _near_alone(ours: Hashes, others: list[_Other], settings: DedupeSettings) ->
                     yield Match(image_id, other.name, "near", distance, confirmed=False)
 
 
-def _others(
-    path: Path, describe: Describe, engine: Engine, progress: Progress
-) -> tuple[list[_Other], int]:
+def _others(path: Path, reader: _Reader) -> tuple[list[_Other], int]:
     """Read the other dataset; return its images and how many files were none."""
     if path.is_file():
         tables = [path]
@@ -174,11 +187,15 @@ def _others(
     else:
         raise SourceError(f"{path} is not there", "give a manifest or a folder of images")
     if tables:
-        return _from_manifest(tables, describe, engine, progress), 0
-    files = sorted(each for each in path.rglob("*") if each.is_file() and each.name[0] != ".")
+        return _from_manifest(tables, reader), 0
+    files = sorted(
+        each
+        for each in path.rglob("*")
+        if each.suffix.lower() in SUFFIXES and each.name[0] != "." and each.is_file()
+    )
     if not files:
-        raise SourceError(f"{path} holds no files", "give a manifest or a folder of images")
-    seen = _decoded(files, describe, engine, progress)
+        raise SourceError(f"{path} holds no images", "give a manifest or a folder of images")
+    seen = reader.prints(files)
     made = [
         _Other(str(file.relative_to(path)), row.image_id, row.phash, row)
         for file in files
@@ -187,18 +204,26 @@ def _others(
     return made, len(files) - len(made)
 
 
-def _from_manifest(
-    tables: list[Path], describe: Describe, engine: Engine, progress: Progress
-) -> list[_Other]:
+def _from_manifest(tables: list[Path], reader: _Reader) -> list[_Other]:
     rows = [row for table in tables for row in _manifest_rows(table)]
+    folder = tables[0].resolve().parent
     # A manifest stands at manifests/vNNNN/ in its project, and paths start at the project.
-    root = tables[0].resolve().parents[2] if len(tables[0].resolve().parents) > 2 else Path("/")
-    files = [root / name for _, name, _ in rows if name and (root / name).is_file()]
-    seen = _decoded(files, describe, engine, progress)
+    root = folder.parents[1] if folder.parent.name == "manifests" else folder
+    files = {name: root / name for _, name, _ in rows if name and _is_inside(root, name)}
+    seen = reader.prints(list(files.values()))
     return [
         _Other(name or image_id, image_id, phash, seen.get(str(root / name)) if name else None)
         for image_id, name, phash in rows
     ]
+
+
+def _is_inside(root: Path, name: str) -> bool:
+    """Return whether a foreign manifest's path names a file of its own folder."""
+    try:
+        path = (root / name).resolve()
+        return path.is_relative_to(root) and path.is_file()
+    except (OSError, ValueError):
+        return False  # too long a name, or one with a zero byte
 
 
 def _manifest_rows(path: Path) -> Iterable[tuple[str, str, int | None]]:
@@ -221,31 +246,53 @@ def _manifest_rows(path: Path) -> Iterable[tuple[str, str, int | None]]:
     return [(str(one), two or "", three) for one, two, three in zip(*columns, strict=True)]
 
 
-def _decoded(
-    files: list[Path], describe: Describe, engine: Engine, progress: Progress
-) -> dict[str, Print]:
-    """Hash files in worker processes; those that are no images are left out."""
-    names = [str(each) for each in files]
-    batches = (names[start : start + BATCH_FILES] for start in range(0, len(names), BATCH_FILES))
-    seen: dict[str, Print] = {}
-    done = 0
-    for batch, rows in engine.map(partial(_described, describe), batches):
-        seen.update({name: row for name, row in zip(batch, rows, strict=True) if row is not None})
-        done += len(batch)
-        progress("hash", done, len(names))
-    return seen
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Hashes files in worker processes."""
+
+    engine: Engine
+    described: Callable[[list[str]], list[Print | None]]
+    progress: Progress
+
+    def prints(self, files: list[Path]) -> dict[str, Print]:
+        """Return what decoding told of each file; those that are no images are left out."""
+        names = [str(each) for each in files]
+        seen: dict[str, Print | None] = {}
+        self._read(names, seen, len(names))
+        return {name: row for name, row in seen.items() if row is not None}
+
+    def _read(self, names: list[str], seen: dict[str, Print | None], total: int) -> None:
+        """Read files; where a worker is lost for good, halve what is left to find its file."""
+        size = max(1, min(BATCH_FILES, len(names) // 2))
+        batches = (names[start : start + size] for start in range(0, len(names), size))
+        try:
+            for batch, rows in self.engine.map(self.described, batches):
+                seen.update(zip(batch, rows, strict=True))
+                self.progress("hash", len(seen), total)
+        except CurateError:
+            # An engine that cannot even do nothing is broken: that is no file's fault.
+            list(self.engine.map(self.described, [[]]))
+            left = [name for name in names if name not in seen]
+            if len(left) < 2:
+                seen.update(dict.fromkeys(left))
+                return
+            middle = len(left) // 2
+            self._read(left[:middle], seen, total)
+            self._read(left[middle:], seen, total)
 
 
-def _described(describe: Describe, names: list[str]) -> list[Print | None]:
-    return [_print(describe, Path(name)) for name in names]
+def _described(describe: Describe, max_bytes: int, names: list[str]) -> list[Print | None]:
+    return [_print(describe, max_bytes, Path(name)) for name in names]
 
 
-def _print(describe: Describe, path: Path) -> Print | None:
+def _print(describe: Describe, max_bytes: int, path: Path) -> Print | None:
     try:
-        data = path.read_bytes()
-    except OSError:
+        if path.stat().st_size > max_bytes:
+            return None
+        with path.open("rb") as file:
+            row = describe(file.read(max_bytes))
+    except (OSError, MemoryError):
         return None
-    row = describe(data)
     if isinstance(row, Refused):
         return None
     return Print(row.image_id, row.phash, row.phash256, row.contrast, row.entropy)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +13,8 @@ import pytest
 from curate.catalog.database import Database
 from curate.config import DedupeSettings
 from curate.dedupe.against import Contamination, compare
-from curate.errors import SourceError
+from curate.engine.local import LocalEngine
+from curate.errors import CurateError, SourceError
 from curate.records import Reason, Refused, Verified
 from tests.dedupe.rows import PLAIN, Image, add
 
@@ -61,8 +64,10 @@ def db(tmp_path: Path) -> Iterator[Database]:
     made.close()
 
 
-def run(db: Database, path: Path, settings: DedupeSettings = SETTINGS) -> Contamination:
-    return compare(db, path, settings, describe, Inline())
+def run(
+    db: Database, path: Path, settings: DedupeSettings = SETTINGS, **more: Any
+) -> Contamination:
+    return compare(db, path, settings, describe, more.pop("engine", Inline()), **more)
 
 
 def told(found: Contamination) -> list[tuple[str, str, str, int, bool]]:
@@ -78,7 +83,8 @@ def test_a_folder_of_images_is_hashed_and_compared(db: Database, tmp_path: Path)
     (theirs / "cat").mkdir(parents=True)
     (theirs / "cat" / "a.jpg").write_text(f"{BASE:x} same")
     (theirs / "b.jpg").write_text(f"{BASE ^ 0b111 << 40:x} other")
-    (theirs / "notes.txt").write_text("no image")
+    (theirs / "notes.jpg").write_text("no image")
+    (theirs / "README.txt").write_text(f"{BASE:x} same")
     found = run(db, theirs)
     assert sorted(told(found)) == [
         ("near", "b.jpg", "near", 11, True),
@@ -124,6 +130,61 @@ def test_a_manifest_with_its_files_is_confirmed_by_the_long_hash(
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["../secret.jpg", "{absolute}", "images/link.jpg", "a\0b", "x" * 999]
+)
+def test_a_foreign_manifest_reaches_no_file_outside_its_folder(
+    db: Database, tmp_path: Path, name: str
+) -> None:
+    secret = tmp_path / "secret.jpg"
+    secret.write_text(f"{BASE:x} same")
+    (tmp_path / "theirs" / "images").mkdir(parents=True)
+    (tmp_path / "theirs" / "images" / "link.jpg").symlink_to(secret)
+    path = manifest(
+        tmp_path / "theirs", [("other", ~BASE & 2**64 - 2, name.format(absolute=secret))]
+    )
+    assert [row[:3] + row[4:] for row in told(run(db, path))] == [
+        ("far", name.format(absolute=secret), "near", False)
+    ]
+
+
+def test_a_file_beyond_the_bound_is_not_read(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text(f"{BASE:x} same")
+    found = run(db, tmp_path, max_bytes=10)
+    assert (found.others, found.unreadable) == (0, 1)
+
+
+def fatal(data: bytes) -> Verified | Refused:
+    """End the process at one file, run out of memory at another."""
+    if b"fatal" in data:
+        os._exit(3)
+    if b"huge" in data:
+        raise MemoryError
+    return describe(data)
+
+
+@pytest.mark.slow
+def test_a_file_that_kills_its_worker_costs_itself_only(db: Database, tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_text(f"{BASE:x} {number}")
+    (tmp_path / "bad.jpg").write_text("1 fatal")
+    (tmp_path / "big.jpg").write_text("1 huge")
+    found = compare(db, tmp_path, SETTINGS, fatal, LocalEngine(1))
+    assert (found.others, found.unreadable) == (5, 2)
+
+
+def test_an_engine_that_does_nothing_is_told_not_taken_for_bad_files(
+    db: Database, tmp_path: Path
+) -> None:
+    class Broken:
+        def map(self, function: Callable, batches: Iterable) -> Iterator:  # type: ignore[type-arg]
+            raise CurateError("no workers")
+
+    (tmp_path / "a.jpg").write_text(f"{BASE:x} same")
+    with pytest.raises(CurateError, match="no workers"):
+        run(db, tmp_path, engine=Broken())
+
+
 def test_images_that_are_out_already_are_not_compared(db: Database, tmp_path: Path) -> None:
     db.execute("UPDATE images SET excluded = 'dark'")
     path = manifest(tmp_path / "theirs", [("same", BASE, "x.jpg")])
@@ -134,7 +195,7 @@ def test_what_is_neither_a_manifest_nor_a_folder_is_refused(db: Database, tmp_pa
     with pytest.raises(SourceError, match="not there"):
         run(db, tmp_path / "missing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SourceError, match="no files"):
+    with pytest.raises(SourceError, match="no images"):
         run(db, tmp_path / "empty")
     broken = tmp_path / "broken.parquet"
     broken.write_text("PAR1 not really")

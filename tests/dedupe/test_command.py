@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from curate.catalog.database import writer_lock
+from curate.errors import ExitCode
 from curate.project import Project
 from tests.fetch.command import Said, curate
 
@@ -120,10 +122,47 @@ def test_a_mirrored_copy_is_found_when_asked_for(project: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "words",
-    [("--undo", "--against", "x"), ("--exclude",), ("--dry-run", "--undo"), ("--keep", "beauty")],
+    [
+        ("--undo", "--against", "x"),
+        ("--exclude",),
+        ("--dry-run", "--not-same", "a", "b"),
+        ("--keep", "beauty"),
+    ],
 )
 def test_flags_that_contradict_are_refused(project: Path, words: tuple[str, ...]) -> None:
     assert run(project, "dedupe", *words).code == 2
+
+
+@pytest.mark.parametrize(
+    "words", [("dedupe",), ("dedupe", "--dry-run"), ("dedupe", "--undo"), ("include", "a")]
+)
+def test_an_empty_folder_stays_empty(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert run(tmp_path, *words).code == (2 if words[0] == "include" else 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_anything_changes_nothing(project: Path, tmp_path: Path) -> None:
+    run(project, "dedupe")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    picture(4).save(theirs / "four.png")
+    against = ("--against", str(theirs), "--exclude")
+    assert run(project, "dedupe", "--dry-run", "--undo").document == {"brought_back": 3}
+    assert run(project, "dedupe", "--dry-run", *against).document["images"] == 1
+    said = run(project, "dedupe", "--dry-run", "--exclude-quality", "bright,low_information")
+    assert said.document == {"excluded": {"bright": 2, "low_information": 0}}
+    assert run(project, "status").document["images"]["excluded"] == {"near_duplicate": 3}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("include", "a"), ("dedupe", "--not-same", "a", "b"), ("dedupe", "--undo"), ("dedupe",)],
+)
+def test_what_writes_waits_for_no_one(project: Path, words: tuple[str, ...]) -> None:
+    with writer_lock(project, "fetch"):
+        said = run(project, *words)
+    assert said.code == ExitCode.LOCKED
+    assert "curate fetch" in said.err
 
 
 def test_both_kept_copies_go_to_one_side_of_a_split(project: Path) -> None:
