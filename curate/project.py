@@ -353,7 +353,7 @@ class Project:
         """Near-duplicates, decisions about them, and quality flags."""
         from curate.duplicates import Duplicates
 
-        return Duplicates(self.db, self.settings, self._clock, self._progress)
+        return Duplicates(self._look(), self.settings, self._clock, self._progress)
 
     # Making the dataset
 
