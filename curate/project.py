@@ -180,6 +180,8 @@ class Project:
     ) -> FetchResult:
         """Copy the images of a folder into the project; nothing of the folder is changed.
 
+        Files that failed before, or have changed since, are read again.
+
         Args:
             path: the folder; class hints are the names of its sub-folders.
             classes: class hints for all its images instead.
@@ -190,6 +192,8 @@ class Project:
             LockedError, StoreError: as for `fetch`.
         """
         from curate.finding import FetchRequest
+        from curate.reimport import requeue
+        from curate.sources.folder import id_prefix
 
         request = FetchRequest(source="folder", path=path, classes=classes)
         if not path.is_dir():
@@ -199,6 +203,7 @@ class Project:
         with writer_lock(self._made(), "import"):
             for question in finder.open(self.db, request):
                 finder.take(self.db, question)
+            requeue(self.db, id_prefix(path))
             candidates.choose_source(self.db, "folder")
             end = self._run(wait=False, link=link, only=candidates.CHOSEN)
             return self._result(end, None)

@@ -79,8 +79,7 @@ class FolderSource:
         if context.path is None:
             raise UsageError("the source folder needs a folder", "Give it with --folder DIR.")
         self._root: Path = context.path.absolute()
-        # Two folders may hold files of the same names; the tag tells them apart and names none.
-        self._tag = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:8]
+        self._prefix = id_prefix(self._root)
 
     def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
         """Yield pages of up to 1,000 files; the cursor is the last path given.
@@ -100,10 +99,13 @@ class FolderSource:
         return sum(len(page.candidates) for page in self.pages(replace(query, limit=None)))
 
     def class_counts(self, query: Query) -> Mapping[str, int] | None:
-        """Return image files per class, by walking the tree."""
+        """Return image files per class, by walking the tree; "" are those of none."""
         pages = self.pages(replace(query, limit=None))
         return Counter(
-            name for page in pages for candidate in page.candidates for name in candidate.classes
+            name
+            for page in pages
+            for candidate in page.candidates
+            for name in candidate.classes or ("",)
         )
 
     def _run(self, query: Query, start: str | None) -> Iterator[tuple[str, Page]]:
@@ -129,12 +131,20 @@ class FolderSource:
         path = self._root.joinpath(*file.parts)
         return Candidate(
             source="folder",
-            source_id="/".join((self._tag, *map(_escaped, file.parts))),
+            source_id=self._prefix + "/".join(map(_escaped, file.parts)),
             url=path.as_uri(),
             classes=hints(query, tuple(map(_readable, file.classes))),
             query=query.text,
             meta={"split": file.split} if file.split else {},
         )
+
+
+def id_prefix(root: Path) -> str:
+    """Return what the ids of a folder's files begin with.
+
+    Two folders may hold files of the same names; it tells them apart and names none.
+    """
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:8] + "/"
 
 
 def _escaped(name: str) -> str:

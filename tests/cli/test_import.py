@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,27 @@ def test_a_photo_with_a_latin1_name_is_imported(tmp_path: Path) -> None:
     assert run_import(tmp_path / "project", folder)["candidates"]["stored"] == 2
     said = curate("balance", "-C", tmp_path / "project", "--json")
     assert said.code == 0, said.err
+
+
+def test_files_that_failed_or_changed_are_read_again_and_no_others(tmp_path: Path) -> None:
+    folder, project = tmp_path / "in", tmp_path / "project"
+    photo(folder / "cat" / "1.jpg", 1)
+    shutil.copy(folder / "cat" / "1.jpg", folder / "cat" / "2.jpg")
+    photo(folder / "cat" / "3.jpg", 3)
+    (folder / "cat" / "4.jpg").write_bytes(b"not yet an image")
+    first = run_import(project, folder)["candidates"]
+    assert (first["stored"], first["duplicate"], first["failed"]) == (2, 1, {"not_an_image": 1})
+    photo(folder / "cat" / "1.jpg", 5)
+    photo(folder / "cat" / "4.jpg", 4)
+    (folder / "cat" / "3.jpg").touch()
+    os.utime(folder / "cat" / "3.jpg", (4e9, 4e9))
+    second = run_import(project, folder)
+    assert second["candidates"]["stored"] == second["images"]["kept"] == 4
+    assert second["classes"] == {"cat": 4}
+    distinct = {path.read_bytes() for path in folder.rglob("*.jpg")}
+    assert {path.read_bytes() for path in image_files(project)} == distinct
+    with sqlite3.connect(project / "catalog.db") as db:
+        tries = db.execute("SELECT tries FROM candidates ORDER BY source_id").fetchall()
+    db.close()
+    assert tries == [(1,), (1,), (1,), (1,)]
+    assert curate("verify", "-C", project).code == 0

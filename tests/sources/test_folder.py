@@ -194,3 +194,11 @@ def test_names_that_are_not_utf8_have_ids_of_their_own_and_the_walk_goes_on_afte
         if cursor is None:
             break
     assert again == found
+
+
+def test_a_folder_has_the_same_ids_by_whatever_path_it_is_reached(tmp_path: Path) -> None:
+    root = tree(tmp_path / "photos", "cat/1.jpg")
+    (tmp_path / "link").symlink_to(root)
+    paths = (root, tmp_path / "link", root / ".." / "photos")
+    found = [everything(path)[0].source_id for path in paths]
+    assert len(set(found)) == 1

@@ -1,0 +1,68 @@
+"""Importing a folder again: files that failed, or have changed since, are read again.
+
+A file has changed if its size is not the image's, or it was written after the image was
+stored and its bytes are others. What has not changed is looked at, not read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from curate.catalog.database import Database
+from curate.store import sha256_file
+
+_BELOW = "candidates.source = 'folder' AND source_id >= ? AND source_id < ?"
+
+
+def requeue(db: Database, prefix: str) -> int:
+    """Put failed and changed files of a folder back into the queue; return how many.
+
+    Args:
+        db: the catalog.
+        prefix: what the ids of the folder's files begin with; it ends with a slash.
+    """
+    # "0" follows "/": between the two are all ids that begin with the prefix.
+    span = (prefix, prefix[:-1] + "0")
+    known = db.all(
+        "SELECT id, url, images.image_id, n_bytes, fetched_at FROM candidates "  # noqa: S608 - our own condition
+        f"JOIN images ON images.image_id = candidates.image_id WHERE {_BELOW}",
+        span,
+    )
+    changed = [number for number, *file in known if _has_changed(*file)]
+    with db.transaction():
+        for number in changed:
+            _release(db, number)
+        failed = db.execute(
+            "UPDATE candidates SET state = 'pending', tries = 0, due_at = 0 "  # noqa: S608 - likewise
+            f"WHERE state = 'failed' AND {_BELOW}",
+            span,
+        )
+        return len(changed) + failed.rowcount
+
+
+def _has_changed(url: str, image_id: str, n_bytes: int, fetched_at: float) -> bool:
+    path = Path(unquote(urlsplit(url).path, errors="surrogateescape"))
+    try:
+        state = path.stat()
+        if state.st_size == n_bytes and state.st_mtime <= fetched_at:
+            return False
+        return state.st_size != n_bytes or sha256_file(path) != image_id
+    except OSError:
+        return False  # gone or not readable: the copy in the store stays good
+
+
+def _release(db: Database, candidate_id: int) -> None:
+    """Let a candidate be pending again; its image stays if another candidate has it."""
+    (image_id,) = db.one("SELECT image_id FROM candidates WHERE id = ?", (candidate_id,))
+    db.execute(
+        "UPDATE candidates SET state = 'pending', image_id = NULL, tries = 0, due_at = 0 "
+        "WHERE id = ?",
+        (candidate_id,),
+    )
+    (first,) = db.one("SELECT MIN(id) FROM candidates WHERE image_id = ?", (image_id,))
+    if first is None:
+        db.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
+    else:
+        db.execute("UPDATE candidates SET state = 'stored' WHERE id = ?", (first,))
+        db.execute("UPDATE images SET first_id = ? WHERE image_id = ?", (first, image_id))
