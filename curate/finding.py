@@ -175,8 +175,17 @@ class Finder:
             except CurateError as error:
                 self._notify(f"A search was not resumed: {error.message}.")
                 continue
-            questions.append(Question(source, query, search))
+            questions.append(Question(source, query, self._renewed(db, search, request.path)))
         return questions
+
+    def _renewed(self, db: Database, search: Search, path: Path | None) -> Search:
+        """Let the search of a list that was edited meanwhile begin again: its rows have moved."""
+        asked, stamp = json.loads(search.request), _stamp(path)
+        if stamp is None or stamp == asked["stamp"]:
+            return search
+        self._notify(f"{path} has changed: it is read from the beginning.")
+        searches.restart(db, search.id, exact_json({**asked, "stamp": stamp}))
+        return searches.by_id(db, search.id)
 
     @staticmethod
     def set_quotas(db: Database, request: FetchRequest, questions: Sequence[Question]) -> None:

@@ -365,6 +365,21 @@ def test_a_list_that_changed_is_read_again(world: Start, tmp_path: Path) -> None
     assert here.fetch(path=listed).counts.total == 4
 
 
+def test_a_list_that_changed_is_not_resumed_in_its_middle(world: Start, tmp_path: Path) -> None:
+    here = world(photos_per_class=6)
+    urls = [f"{here.server.url}/photo/{p.photo_id}?w=64" for p in here.server.found_as("beach")]
+    listed = tmp_path / "list.csv"
+    listed.write_text("\n".join(["url", *urls[3:]]))
+    project = here.project()
+    finder = project._finder()
+    (question,) = finder.open(project.db, FetchRequest(path=listed))
+    page = next(question.source.pages(question.query)).candidates[:2]
+    searches.add_page(project.db, question.search.id, page, "2")  # killed in the middle
+    listed.write_text("\n".join(["url", *urls]))
+    assert here.fetch().counts.stored == 6
+    assert sum("from the beginning" in note for note in here.notes) == 1
+
+
 def test_two_fetches_at_once_are_not_possible(world: Start) -> None:
     from curate.catalog.database import writer_lock
 
@@ -439,3 +454,14 @@ def test_what_a_project_file_lets_through_is_said(world: Start, tmp_path: Path) 
     result = here.project(flags={"fetch.allow_hosts": None}).fetch(FetchRequest(queries=("beach",)))
     assert result.counts.stored == 1
     assert sum("allow_hosts" in note for note in here.notes) == 1
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_plan_counts_what_has_no_class(world: Start, tmp_path: Path, is_folder: bool) -> None:
+    path = tmp_path / "given"
+    if is_folder:
+        path.mkdir()
+        (path / "1.jpg").touch()
+    else:
+        path.write_text("url\nhttps://i.example/1.jpg\n")
+    assert world().project().plan(FetchRequest(path=path)).classes == {"": 1}

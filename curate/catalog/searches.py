@@ -106,9 +106,20 @@ def unfinished(db: Database) -> list[Search]:
     return [each for each in map(_search, rows) if each.wants_more]
 
 
-def restart(db: Database, search_id: int) -> None:
-    """Let a search begin again from its first page; its candidates stay."""
+def restart(db: Database, search_id: int, request: str | None = None) -> None:
+    """Let a search begin again from its first page; its candidates stay.
+
+    Args:
+        db: the catalog.
+        search_id: the search.
+        request: what it asks from now on, unless another search asks that; None: the same.
+    """
     with db.transaction():
+        if request is not None:
+            db.execute(
+                "UPDATE OR IGNORE searches SET request = ? WHERE id = ?",
+                (clean(request), search_id),
+            )
         db.execute(
             "UPDATE searches SET cursor = NULL, done = 0, given = 0, skipped = '{}' WHERE id = ?",
             (search_id,),
@@ -148,7 +159,8 @@ def add_page(
 ) -> int:
     """Take in one page of a search; return how many candidates were new.
 
-    A candidate that is known already keeps its state and gets the new class hints.
+    A candidate that is known already keeps its state and gets the new class hints; as long
+    as it has no image also the new URL, e.g. that of another size.
 
     Args:
         db: the catalog.
@@ -164,7 +176,9 @@ def add_page(
         db.many(
             "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, "
             "author, license, license_url, rights_holder, attribution, meta) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (source, source_id) DO UPDATE SET url = excluded.url "
+            "WHERE state IN ('pending', 'failed') AND url != excluded.url",
             (_row(each, search_id) for each in candidates),
         )
         db.many(

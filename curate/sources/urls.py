@@ -98,10 +98,13 @@ class UrlsSource:
         return tables.count_rows(self._path)
 
     def class_counts(self, query: Query) -> Mapping[str, int] | None:
-        """Return candidates per class hint, by reading the whole file."""
+        """Return candidates per class hint, by reading the whole file; "" are those of none."""
         pages = self.pages(replace(query, limit=None))
         return Counter(
-            name for page in pages for candidate in page.candidates for name in candidate.classes
+            name
+            for page in pages
+            for candidate in page.candidates
+            for name in candidate.classes or ("",)
         )
 
     def _run(self, query: Query, start: str | None) -> Iterator[tuple[str, Page]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,3 +234,18 @@ def test_halves_of_characters_do_not_stop_a_page() -> None:
     assert json.loads(meta) == {"abc\ufffd": "abc\ufffd"}
     searches.set_quota(db, 3, [half])
     assert db.all("SELECT quota FROM classes WHERE name LIKE 'abc%'") == [(3,)]
+
+
+def test_a_known_candidate_without_an_image_gets_the_new_url() -> None:
+    db = Database(MEMORY)
+    search = ask(db)
+    searches.add_page(db, search.id, [candidate(n) for n in (1, 2, 3)], None)
+    record(db, [stored(1, 1)], 6.0)
+    db.execute("UPDATE candidates SET state = 'failed' WHERE source_id = '2'")
+    page = [replace(candidate(n), url=f"https://example.org/large/{n}") for n in (1, 2, 3)]
+    assert searches.add_page(db, search.id, page, None) == 0
+    assert db.all("SELECT state, url LIKE '%/large/%' FROM candidates ORDER BY id") == [
+        ("stored", 0),
+        ("failed", 1),
+        ("pending", 1),
+    ]
