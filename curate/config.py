@@ -10,7 +10,6 @@ one is sent to, for a project folder may come from somebody else.
 from __future__ import annotations
 
 import dataclasses
-import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -22,12 +21,21 @@ from curate import __version__
 from curate.errors import ConfigError, UsageError
 
 CONFIG_NAME = "curate.toml"
+MOST = 2**31 - 1
+"""The largest whole number that any setting or flag may have: C libraries count in 32 bits."""
+MOST_CONNECTIONS = 10_000
 
 
 def _setting(
-    default: Any, text: str, *, least: float = 0, flag: str | None = None, in_file: bool = True
+    default: Any,
+    text: str,
+    *,
+    least: float = 0,
+    most: float = MOST,
+    flag: str | None = None,
+    in_file: bool = True,
 ) -> Any:
-    metadata = {"text": text, "least": least, "flag": flag, "in_file": in_file}
+    metadata = {"text": text, "range": (least, most), "flag": flag, "in_file": in_file}
     return field(default=default, metadata=metadata)
 
 
@@ -38,8 +46,12 @@ class FetchSettings:
     side_px: int = _setting(
         1024, "smallest variant whose shorter side is at least this; 0: original", flag="--side"
     )
-    connections: int = _setting(64, "downloads at a time, over all hosts", least=1)
-    per_host: int = _setting(16, "downloads at a time from one host", least=1)
+    connections: int = _setting(
+        64, "downloads at a time, over all hosts", least=1, most=MOST_CONNECTIONS
+    )
+    per_host: int = _setting(
+        16, "downloads at a time from one host", least=1, most=MOST_CONNECTIONS
+    )
     rate_per_host: float = _setting(0.0, "requests a second to one host; 0: no limit")
     workers: int = _setting(0, "decoding processes; 0: one for each core")
     connect_timeout_s: float = _setting(10.0, "longest wait for a connection", least=0.001)
@@ -237,29 +249,29 @@ def _section(
         )
     values = {}
     for each in fields(cls):
-        kind, least = types[each.name], each.metadata["least"]
+        kind, bounds = types[each.name], each.metadata["range"]
         variable = f"CURATE_{name}_{each.name}".upper()
         flag = flags.get(f"{name}.{each.name}")
         try:
             if flag is not None:
                 where = each.metadata["flag"] or f"--{each.name.replace('_', '-')}"
-                values[each.name] = _convert(kind, flag, least)
+                values[each.name] = _convert(kind, flag, bounds)
             elif environ.get(variable):
                 where = f"environment variable {variable}"
-                values[each.name] = _convert(kind, environ[variable], least)
+                values[each.name] = _convert(kind, environ[variable], bounds)
             elif each.name in given and not each.metadata["in_file"]:
                 where = f"{path}: [{name}] {each.name}"
                 raise ValueError(f"this is taken from {variable} in the environment only")
             elif each.name in given:
                 where = f"{path}: [{name}] {each.name}"
-                values[each.name] = _convert_toml(kind, given[each.name], least)
+                values[each.name] = _convert_toml(kind, given[each.name], bounds)
         except ValueError as error:
             wrong = UsageError if flag is not None else ConfigError
             raise wrong(f"{where}: {error}") from None
     return dataclasses.replace(cls(), **values)
 
 
-def _convert_toml(kind: Any, value: Any, least: float) -> Any:
+def _convert_toml(kind: Any, value: Any, bounds: tuple[float, float]) -> Any:
     """Check that a TOML value has the setting's type, then take it as any other."""
     parts = value if isinstance(value, list) else [value]
     element = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else kind
@@ -269,10 +281,10 @@ def _convert_toml(kind: Any, value: Any, least: float) -> Any:
         raise ValueError(f"{value!r} is a list, {_expected(kind)} is expected")
     if any(isinstance(part, bool) or not isinstance(part, wanted) for part in parts):
         raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected")
-    return _convert(kind, value, least)
+    return _convert(kind, value, bounds)
 
 
-def _convert(kind: Any, value: Any, least: float) -> Any:
+def _convert(kind: Any, value: Any, bounds: tuple[float, float]) -> Any:
     """Turn text, or a value of the right type, into the setting's type.
 
     Raises:
@@ -284,7 +296,7 @@ def _convert(kind: Any, value: Any, least: float) -> Any:
             raise ValueError(f"{value!r} is not usable, a list is expected")
         texts = [part.strip() if isinstance(part, str) else part for part in parts]
         kinds = typing.get_args(kind)
-        values = tuple(_convert(kinds[0], part, least) for part in texts if part != "")
+        values = tuple(_convert(kinds[0], part, bounds) for part in texts if part != "")
         if kinds[-1] is not ... and len(values) != len(kinds):
             raise ValueError(f"{value!r} has {len(values)} values, {len(kinds)} are expected")
         return values
@@ -292,10 +304,13 @@ def _convert(kind: Any, value: Any, least: float) -> Any:
         if isinstance(value, float) and kind is int:
             raise ValueError
         converted = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected") from None
-    if kind in (int, float) and not (least <= converted < math.inf):
+    least, most = bounds
+    if kind in (int, float) and not least <= converted:
         raise ValueError(f"{value!r} is out of range, at least {least:g} is expected")
+    if kind in (int, float) and not converted <= most:
+        raise ValueError(f"{value!r} is out of range, at most {most:.0f} is expected")
     return converted
 
 

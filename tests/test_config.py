@@ -224,3 +224,10 @@ def test_what_a_project_lets_through_is_known_unless_something_else_decides(tmp_
 )
 def test_a_shown_url_has_no_password(url: str, shown: str) -> None:
     assert without_login(url) == shown
+
+
+@pytest.mark.parametrize("value", ["1000000000000", "9" * 400, "9" * 5000])
+@pytest.mark.parametrize("name", ["FETCH_CONNECTIONS", "FETCH_MAX_BYTES", "FETCH_DEADLINE_S"])
+def test_a_huge_number_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"CURATE_{name}"):
+        load(tmp_path, {f"CURATE_{name}": value}, {})

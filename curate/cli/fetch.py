@@ -13,6 +13,7 @@ from curate.cli.progress import Bars
 from curate.cli.session import Session, command, report_error
 from curate.cli.status import draw_status
 from curate.cli.tables import draw_table, human_bytes, human_seconds
+from curate.config import MOST
 from curate.errors import ExitCode, UsageError
 from curate.records import Reason
 from curate.report.status import status_json
@@ -252,8 +253,14 @@ def _per_class(text: str | None) -> int | None:
         return None
     if text == "all":
         return 0
+    return _number("--per-class", text, "give one, e.g. 200, or `all`")
+
+
+def _number(flag: str, text: str, hint: str) -> int:
     if not text.isdecimal():
-        raise UsageError(f"--per-class {text!r} is not a number", "give one, e.g. 200, or `all`")
+        raise UsageError(f"{flag} {text!r} is not a number", hint)
+    if len(text.lstrip("0")) > len(str(MOST)) or int(text) > MOST:
+        raise UsageError(f"{flag} {text!r} is out of range", f"give at most {MOST}")
     return int(text)
 
 
@@ -262,9 +269,10 @@ def _side(text: str | None) -> int | None:
         return None
     if text == "original":
         return 0
-    if not text.isdigit() or int(text) == 0:
+    side_px = _number("--side", text, "give pixels, e.g. 512, or `original`")
+    if side_px == 0:
         raise UsageError(f"--side {text!r} is not a size", "give pixels, e.g. 512, or `original`")
-    return int(text)
+    return side_px
 
 
 def _reason(text: str) -> Reason:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.config import describe
+from curate.config import MOST, describe
 from curate.records import Reason
 
 
@@ -86,7 +86,12 @@ PerClassOption = Annotated[
 LimitOption = Annotated[
     int | None,
     typer.Option(
-        "--limit", metavar="N", help="Candidates to take from each search at most.", min=1
+        "--limit",
+        metavar="N",
+        help="Candidates to take from each search at most.",
+        min=1,
+        max=MOST,
+        show_default=False,
     ),
 ]
 RetryOption = Annotated[
