@@ -155,7 +155,7 @@ class Database:
 
 
 @contextlib.contextmanager
-def writer_lock(folder: Path, task: str, clock: float | None = None) -> Iterator[None]:
+def writer_lock(folder: Path, task: str) -> Iterator[None]:
     """Hold the project's lock for changes to fetched state.
 
     The operating system frees the lock when the process ends, however it ends.
@@ -163,7 +163,6 @@ def writer_lock(folder: Path, task: str, clock: float | None = None) -> Iterator
     Args:
         folder: the project folder.
         task: what is being done, e.g. `fetch`, shown to whoever comes second.
-        clock: Unix seconds; the present by default.
 
     Raises:
         LockedError: another process holds it; the message says which.
@@ -179,9 +178,9 @@ def writer_lock(folder: Path, task: str, clock: float | None = None) -> Iterator
     except OSError as error:
         raise StoreError(f"cannot write into {folder}: {error.strerror}") from error
     try:
-        since = time.time() if clock is None else clock
+        held = {"pid": os.getpid(), "task": task, "since": time.time()}
         try:
-            owner.write_text(json.dumps({"pid": os.getpid(), "task": task, "since": since}))
+            owner.write_text(json.dumps(held))
         except OSError as error:
             raise StoreError(f"cannot write into {folder}: {error.strerror}") from error
         yield
