@@ -2,6 +2,8 @@
 
 The guard raises (it does not skip) when a test reaches beyond loopback or opens something
 below the real home folder: such a test would pass here and fail, or do harm, elsewhere.
+libcurl's connections are no events of Python; they are seen where this process opens its
+sockets. Not seen is what processes that a test starts do with them.
 """
 
 from __future__ import annotations
@@ -34,6 +36,13 @@ def _is_loopback(host: object) -> bool:
         return ipaddress.ip_address(host.split("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+def _stays_here(host: str) -> bool:
+    """Whether a connection to this address ends on this machine."""
+    ip = ipaddress.ip_address(host.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    return ip.is_loopback or ip.is_unspecified
 
 
 def _check_home(path: object) -> None:
@@ -71,9 +80,33 @@ _guard = _Guard()
 sys.addaudithook(_guard)
 
 
+@pytest.fixture
+def curl_strays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Addresses beyond loopback that libcurl was kept from; any left at the end is an error."""
+    import pycurl
+
+    from curate.fetch.slot import Slot
+
+    strays: list[str] = []
+    open_socket = Slot._on_open_socket
+
+    def watched(slot: Slot, purpose: int, address: Any) -> Any:
+        opened = open_socket(slot, purpose, address)
+        if opened == pycurl.SOCKET_BAD or _stays_here(address[3][0]):
+            return opened
+        # An exception would not come through libcurl.
+        strays.append(str(address[3][0]))
+        return pycurl.SOCKET_BAD
+
+    monkeypatch.setattr(Slot, "_on_open_socket", watched)
+    return strays
+
+
 @pytest.fixture(autouse=True)
 def sandbox(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    curl_strays: list[str],
 ) -> Iterator[None]:
     """Every test has an empty home, no keys, no proxy, and no way past loopback."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
@@ -83,6 +116,8 @@ def sandbox(
     _guard.on = True
     yield
     _guard.on = False
+    if curl_strays:
+        raise GuardError(f"a test let libcurl connect to {', '.join(curl_strays)}")
 
 
 @pytest.fixture(scope="session")

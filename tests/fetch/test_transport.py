@@ -173,6 +173,17 @@ def test_a_body_may_be_as_large_as_the_limit_and_not_a_byte_more(
     client.transport.close()
 
 
+def test_the_tests_themselves_are_kept_on_loopback(
+    client: Client, server: Misbehaving, tmp_path: Path, curl_strays: list[str]
+) -> None:
+    everywhere = Client(tmp_path, Guard(["192.0.2.0/24"]))
+    assert everywhere.reason("http://192.0.2.1/a.jpg") is Reason.CONNECT
+    assert curl_strays == ["192.0.2.1"]
+    curl_strays.clear()
+    assert client.reason(server.url("ok")) is None
+    everywhere.transport.close()
+
+
 class TestGuard:
     def test_nothing_connects_to_a_private_address_however_it_is_reached(
         self, tmp_path: Path
