@@ -99,10 +99,13 @@ def import_(
     class_: opt.ClassOption = None,
     link: opt.LinkOption = False,
     workers: opt.WorkersOption = None,
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Copy a folder's images into the project; it stays as it is."""
     classes = None if class_ is None else (class_,)
     flags = {"fetch.workers": workers}
+    if dry_run:
+        return _preview_import(session, _request(source="folder", path=folder, class_=class_))
     with Bars(session) as bars, session.project(flags, bars) as project:
         result = project.import_folder(folder, classes=classes, link=link)
     return _show_result(session, result)
@@ -184,6 +187,19 @@ def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> 
         console.print(f"{pending:,} candidates are pending; nothing was written")
 
     session.show({"would_search": found, "pending": pending}, draw)
+    return ExitCode.DONE
+
+
+def _preview_import(session: Session, request: FetchRequest) -> ExitCode:
+    with session.project() as project:
+        found = project.plan(request).classes
+
+    def draw(console: Console) -> None:
+        rows = [(name or "(no class)", n) for name, n in sorted(found.items())]
+        draw_table(console, ("class", "image files"), rows)
+        console.print("nothing was written")
+
+    session.show({"would_import": dict(found)}, draw)
     return ExitCode.DONE
 
 

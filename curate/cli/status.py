@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_bytes
@@ -43,11 +44,13 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Fetch damaged and missing images again.")
     ] = False,
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Read every image again; compare with catalog and manifests."""
     with Bars(session) as bars, session.project(progress=bars) as project:
         _say_if_new(session, project)
-        result = project.verify(repair=repair)
+        result = project.verify(repair=repair and not dry_run)
+    damaged = sorted({fault.image_id for fault in result.faults if fault.image_id})
     document: dict[str, Any] = {
         "checked": result.checked,
         "faults": [
@@ -61,6 +64,7 @@ def verify(
         ],
         "unrecorded": result.unrecorded,
         "repaired": result.repaired,
+        **({"would_fetch": damaged} if repair and dry_run else {}),
     }
 
     def draw(console: Console) -> None:
@@ -70,12 +74,14 @@ def verify(
         ends = [f"{result.checked:,} images checked", f"{len(result.faults):,} faults"]
         if result.unrecorded:
             ends.append(f"{result.unrecorded:,} files that no row knows")
-        if repair:
+        if repair and dry_run:
+            ends.append(f"{len(damaged):,} would be fetched again; nothing was written")
+        elif repair:
             ends.append(f"{result.repaired:,} fetched again")
         console.print(", ".join(ends))
 
     session.show(document, draw)
-    if any(fault.image_id for fault in result.faults) and not repair:
+    if damaged and not repair:
         session.say("run `curate verify --repair` to fetch damaged and missing images again")
     return ExitCode.FAULTS_FOUND if result.faults else ExitCode.DONE
 

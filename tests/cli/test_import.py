@@ -228,3 +228,13 @@ def test_files_that_failed_or_changed_are_read_again_and_no_others(tmp_path: Pat
     db.close()
     assert tries == [(1,), (1,), (1,), (1,)]
     assert curate("verify", "-C", project).code == 0
+
+
+def test_a_dry_run_counts_and_leaves_no_trace(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "cat" / "1.jpg", 1)
+    photo(tmp_path / "in" / "2.jpg", 2)
+    document = run_import(tmp_path / "project", tmp_path / "in", "--dry-run")
+    assert document == {"would_import": {"": 1, "cat": 1}}
+    named = run_import(tmp_path / "project", tmp_path / "in", "--class", "pet", "--dry-run")
+    assert named == {"would_import": {"pet": 2}}
+    assert not (tmp_path / "project").exists()

@@ -203,3 +203,14 @@ def test_images_of_a_folder_are_copied_again_or_told_as_lost(tmp_path: Path) -> 
     assert fault["kind"] == "lost"
     assert "unreadable" in fault["detail"]
     assert len(image_files(project)) == 2
+
+
+def test_a_dry_repair_says_what_it_would_fetch_and_leaves_it(made: Made) -> None:
+    target = made.files[3]
+    _flip(target)
+    said = made.verify("--repair", "--dry-run")
+    assert said.code == 5
+    assert said.document["would_fetch"] == [target.stem]
+    assert said.document["repaired"] == 0
+    assert made.server.n_image_requests == 12
+    assert made.faults() == [("changed", target.stem)]
