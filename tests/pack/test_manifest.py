@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import random
 import re
@@ -16,11 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.dedupe.neighbours import pairs_within
 from curate.errors import PackError
 from curate.pack import INPUT, MANIFEST, Recipe, pack, read_manifest, verify_manifest, versions
 from curate.pack import build as build_module
-from curate.pack.proof import alike_across
 from tests.pack.example import RECIPE, example_rows, write_example
 from tests.pack.rows import image_id, row, table
 
@@ -216,38 +213,6 @@ def test_the_card_says_when_near_duplicates_were_not_looked_for(tmp_path: Path) 
         assert result.path is not None
         card = (result.path / "README.md").read_text(encoding="utf-8")
         assert ("Near-duplicates were not looked for" in card) is not searched
-
-
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.none() | st.sampled_from([0, 1, 3, 7, 2**64 - 1]), st.integers(0, 2)),
-        max_size=40,
-    )
-)
-def test_pairs_that_look_alike_on_two_sides_are_all_counted(
-    images: list[tuple[int | None, int]],
-) -> None:
-    expected = sum(
-        left[1] != right[1]
-        and left[0] is not None
-        and right[0] is not None
-        and (left[0] ^ right[0]).bit_count() <= 2
-        for left, right in itertools.combinations(images, 2)
-    )
-    phash = pa.chunked_array([pa.array([bits for bits, _ in images], pa.uint64())])
-    sides = np.array([side for _, side in images], dtype=np.int64)
-    assert alike_across(phash, sides, pairs_within) == expected
-
-
-def test_images_that_look_alike_on_two_sides_are_told_on_the_card(tmp_path: Path) -> None:
-    rows = [row(n, ["city"], phash=5) for n in range(10)]
-    result = pack(table(rows), Recipe(), tmp_path, neighbours=pairs_within)
-    assert result.alike_across == 8 + 8 + 1
-    assert result.path is not None
-    assert "look alike (hashes that differ in at most 2 of 64 bits): 17" in (
-        result.path / "README.md"
-    ).read_text(encoding="utf-8")
 
 
 def planted(path: Path) -> dict[str, Any]:
