@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from curate import pings
 from curate.catalog import counts, errands, searches
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
 from curate.catalog.searches import Search
 from curate.catalog.text import clean, exact_json
 from curate.config import Settings
-from curate.errors import CurateError, MissingKeyError, SourceError, UsageError
+from curate.errors import CurateError, SourceError, UsageError
 from curate.licenses import check_wanted
 from curate.progress import Progress
 from curate.records import Reason
@@ -28,9 +29,6 @@ RESERVE = 1.3
 """Candidates asked for, per image that a quota needs: some are always dead or the same."""
 RESERVE_MIN = 30
 """Candidates asked for besides, so that small quotas have a reserve too."""
-PINGS_A_RUN = 500
-FAILED_PINGS = 5
-"""So many that Unsplash does not answer are taken for an Unsplash that is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,26 +277,7 @@ class Finder:
 
     def send_pings(self, db: Database) -> None:
         """Tell Unsplash which photos were downloaded, as its guidelines require."""
-        errands.queue_pings(db, "unsplash")
-        waiting = errands.unsent_pings(db, PINGS_A_RUN)
-        if not waiting:
-            return
-        from curate.sources.unsplash import UnsplashSource
-
-        source = UnsplashSource(self._context(FetchRequest()))
-        failed = 0
-        for url in waiting:
-            try:
-                # One that Unsplash will never take is settled too: it would come first for ever.
-                source.ping_download({"download_location": url})
-            except SourceError as error:
-                failed += 1
-                is_final = isinstance(error, RateLimitedError | MissingKeyError)
-                if is_final or failed == FAILED_PINGS:
-                    self._notify(f"Download pings wait for the next run: {error.message}.")
-                    return
-            else:
-                errands.mark_pinged(db, url, self._clock())
+        pings.send(db, self._context(FetchRequest()))
 
     def _search(self, db: Database, source: Source, query: Query, request: FetchRequest) -> Search:
         search = searches.open_search(
