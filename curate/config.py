@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,12 @@ def trust_in_file(folder: Path, settings: Settings) -> list[str]:
         if shown and given.get(key) == shown:
             trusted.append(f"{key} = {_toml_value(value)}")
     return trusted
+
+
+def tell_trust(folder: Path, settings: Settings, notify: Callable[[str], None]) -> None:
+    """Say what `trust_in_file` returns, in one sentence."""
+    if trusted := trust_in_file(folder, settings):
+        notify(f"{folder / CONFIG_NAME} sets {' and '.join(trusted)}.")
 
 
 def without_login(url: str) -> str:

@@ -168,7 +168,7 @@ class Project:
         """
         finder = self._finder()
         finder.queries(request)
-        self._tell_trust()
+        config.tell_trust(self.folder, self.settings, self._notify)
         with writer_lock(self._made(), "fetch"):
             if request.retry:
                 candidates.requeue(self.db, request.retry)
@@ -178,9 +178,7 @@ class Project:
     def import_folder(
         self, path: Path, *, classes: tuple[str, ...] | None = None, link: bool = False
     ) -> FetchResult:
-        """Copy the images of a folder into the project; nothing of the folder is changed.
-
-        Files that failed before, or have changed since, are read again.
+        """Copy the images of a folder into the project; those that failed or changed, again.
 
         Args:
             path: the folder; class hints are the names of its sub-folders.
@@ -193,7 +191,6 @@ class Project:
         """
         from curate.finding import FetchRequest
         from curate.reimport import requeue
-        from curate.sources.folder import id_prefix
 
         request = FetchRequest(source="folder", path=path, classes=classes)
         if not path.is_dir():
@@ -203,7 +200,7 @@ class Project:
         with writer_lock(self._made(), "import"):
             for question in finder.open(self.db, request):
                 finder.take(self.db, question)
-            requeue(self.db, id_prefix(path))
+            requeue(self.db, path)
             candidates.choose_source(self.db, "folder")
             end = self._run(wait=False, link=link, only=candidates.CHOSEN)
             return self._result(end, None)
@@ -275,10 +272,6 @@ class Project:
             raise failed
         return result
 
-    def _tell_trust(self) -> None:
-        if trusted := config.trust_in_file(self.folder, self.settings):
-            self._notify(f"{self.folder / config.CONFIG_NAME} sets {' and '.join(trusted)}.")
-
     def _run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
         from curate.fetch.run import run
 
@@ -331,7 +324,7 @@ class Project:
 
         engine = LocalEngine(self.settings.fetch.workers)
         if repair:
-            self._tell_trust()
+            config.tell_trust(self.folder, self.settings, self._notify)
         with writer_lock(self._made(), "verify --repair") if repair else nullcontext():
             found = check_store(self._look(), self.store, engine, self._progress)
             if not repair:

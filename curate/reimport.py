@@ -10,18 +10,20 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from curate.catalog.database import Database
+from curate.sources.folder import id_prefix
 from curate.store import sha256_file
 
 _BELOW = "candidates.source = 'folder' AND source_id >= ? AND source_id < ?"
 
 
-def requeue(db: Database, prefix: str) -> int:
+def requeue(db: Database, folder: Path) -> int:
     """Put failed and changed files of a folder back into the queue; return how many.
 
     Args:
         db: the catalog.
-        prefix: what the ids of the folder's files begin with; it ends with a slash.
+        folder: the folder.
     """
+    prefix = id_prefix(folder)
     # "0" follows "/": between the two are all ids that begin with the prefix.
     span = (prefix, prefix[:-1] + "0")
     known = db.all(
