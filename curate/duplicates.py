@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING
 from curate.catalog import groups, quality
 from curate.catalog.database import MEMORY, Database, writer_lock
 from curate.config import Settings
+from curate.errors import StoreError
 from curate.progress import Progress, silent
+from curate.store import Store
 
 if TYPE_CHECKING:
     from curate.catalog.groups import Place
     from curate.dedupe.against import Contamination
     from curate.dedupe.search import DedupeResult
+    from curate.report.facts import CopyGroup
+
+_NOTES = (
+    "Nothing was deleted. `curate include IMAGE` brings one image back for good, "
+    "`curate dedupe --not-same IMAGE IMAGE` parts two, `curate dedupe --undo` brings all back.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,31 @@ class Duplicates:
     def places(self) -> list[Place]:
         """Return where every image with near-duplicates stands, group by group."""
         return groups.places(self.db)
+
+    def side_by_side(self, *, links: bool = True) -> tuple[tuple[CopyGroup, ...], int]:
+        """Return the largest groups with their pictures, and how many groups there are.
+
+        Args:
+            links: link pictures to where they came from.
+        """
+        from curate.sidebyside import side_by_side
+
+        store = Store(self._folder / "images")
+        return side_by_side(self.db, store, self.settings.dedupe, links=links)
+
+    def write_page(self, path: Path) -> Path:
+        """Write a self-contained page of the groups, side by side.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        from curate.report.copies import write_copies
+
+        shown, total = self.side_by_side()
+        try:
+            return write_copies(path, shown, total, _NOTES)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
     def against(self, path: Path, *, exclude: bool = False, dry_run: bool = False) -> Contamination:
         """Find our images that are also in another dataset.

@@ -62,6 +62,14 @@ QualityOption = Annotated[
         metavar="LIST",
     ),
 ]
+PageOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--page",
+        metavar="FILE.html",
+        help="Write a page that shows the groups side by side, the kept image first.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -80,6 +88,7 @@ def dedupe(
     against: AgainstOption = None,
     exclude: ExcludeOption = False,
     exclude_quality: QualityOption = None,
+    page: PageOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Find copies of the same photo and leave out all but the best. Nothing is deleted."""
@@ -93,6 +102,8 @@ def dedupe(
         raise UsageError("--exclude goes with --against PATH")
     if dry_run and not_same is not None:
         raise UsageError("--not-same is a decision: there is nothing to try", "leave --dry-run out")
+    if page is not None and (dry_run or any(asked)):
+        raise UsageError("--page shows the groups of a search that was made", "give it alone")
     flags = {"dedupe.radius": radius, "dedupe.invariant": invariant, "dedupe.keep": keep}
     with Bars(session) as bars, session.project(flags, bars) as project:
         if undo:
@@ -104,7 +115,9 @@ def dedupe(
         if exclude_quality is not None:
             return _exclude_quality(session, project, exclude_quality, dry_run)
         result = project.duplicates.search(dry_run=dry_run)
-    document: dict[str, Any] = result.to_json()
+        document: dict[str, Any] = result.to_json()
+        if page is not None:
+            document["page"] = str(project.duplicates.write_page(page))
     session.show(document, lambda console: _draw(console, document, dry_run))
     return ExitCode.DONE
 
@@ -184,5 +197,7 @@ def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
         console.print(
             f"{document['split_chains']:,} cuts through chains whose ends differ too much"
         )
+    if "page" in document:
+        console.print(f"side by side: {document['page']}", markup=False, soft_wrap=True)
     if document["flat"]:
         console.print(f"{document['flat']:,} images show too little to be compared")

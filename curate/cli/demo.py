@@ -62,6 +62,7 @@ def _document(result: DemoResult) -> dict[str, Any]:
         "downloads": result.downloads,
         "project": str(result.folder),
         "report": str(result.report),
+        "dedupe": result.deduped.to_json(),
         "balance": result.packed.to_json(),
         "faults": len(result.verified.faults),
         "missing": [
@@ -100,7 +101,7 @@ def _draw_missing(console: Console, result: DemoResult) -> None:
     tried = counts.total - counts.pending + counts.retrying
     console.print(
         f"{counts.total:,} candidates were offered. {result.downloads:,} downloads of {tried:,} of "
-        f"them gave {counts.kept:,} valid, distinct images; what failed in passing (503, 429, "
+        f"them gave {counts.stored:,} valid, distinct images; what failed in passing (503, 429, "
         "resets) was tried again. Why the others are missing:"
     )
     table = Table("reason", "n", "for example", box=None, padding=(0, 2, 0, 0))
@@ -109,6 +110,11 @@ def _draw_missing(console: Console, result: DemoResult) -> None:
         example = f"{_path(row.example)}: {row.detail}"
         table.add_row(Text(row.reason, "yellow"), f"{row.n:,}", Text(example))
     console.print(table)
+    if result.deduped.excluded:
+        console.print(
+            f"{result.deduped.excluded:,} images show the same photo as a better one, in other "
+            "bytes, and are left out."
+        )
     unmet = [each.name for each in result.fetched.classes if each.images < (each.quota or 0)]
     met = f"too few for {', '.join(unmet)}" if unmet else "every class has what was asked for"
     left = counts.pending - counts.retrying
@@ -144,11 +150,6 @@ def _draw_truth(console: Console, result: DemoResult) -> None:
                 f"[red]The sample source disagrees[/] on {row.what}: "
                 f"found {row.found:,}, in truth {row.truth:,}."
             )
-    if truth.near_duplicates:
-        console.print(
-            f"It also knows of {truth.near_duplicates:,} near-duplicates (the same photo in other "
-            "bytes), which are still in the dataset: `curate dedupe` finds such."
-        )
 
 
 def _path(url: str) -> str:

@@ -38,6 +38,29 @@ PREFERENCES: dict[str, Callable[[Member], int]] = {
 }
 
 
+BEHIND = {
+    "annotated": "not annotated",
+    "resolution": "fewer pixels",
+    "license": "less open licence",
+    "size": "smaller file",
+}
+"""What is said of an image that another one surpasses in a preference."""
+
+
+def behind(image: Member, kept: Member, keep: Sequence[str]) -> str:
+    """Return, in a few words, what made another image the one that is kept.
+
+    Args:
+        image: the image that is not.
+        kept: the one that is.
+        keep: names of `PREFERENCES`, as for `ranks`.
+    """
+    for name in keep:
+        if PREFERENCES[name](image) != PREFERENCES[name](kept):
+            return BEHIND[name]
+    return "equally good"
+
+
 def ranks(members: Sequence[Member], keep: Sequence[str]) -> NDArray[np.int64]:
     """Rank images by preference.
 

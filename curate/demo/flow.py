@@ -1,4 +1,4 @@
-"""The whole road against the sample source: fetch, verify, balance, report, compare.
+"""The whole road against the sample source: fetch, dedupe, balance, verify, report, compare.
 
 The steps are the public ones of `Project`; nothing here knows more than a user does, but
 the comparison at the end. The server runs in a thread of this process, so its painting of
@@ -24,6 +24,7 @@ from curate.project import FetchResult, Project, VerifyResult
 from curate.report.facts import MissingRow, ReportFacts, Thumb, missing_rows
 
 if TYPE_CHECKING:
+    from curate.dedupe.search import DedupeResult
     from curate.pack.build import PackResult
 
 MARKER = ".curate-demo"
@@ -67,6 +68,8 @@ class DemoResult:
     """Where everything stands."""
     downloads: int
     """Requests for pictures, retries included."""
+    deduped: DedupeResult
+    """Near-duplicates found and left out."""
     verified: VerifyResult
     """What checking every image and manifest found."""
     packed: PackResult
@@ -134,6 +137,8 @@ def _road(
     first = project.fetch(FetchRequest(queries=QUERIES, per_class=per_class))
     tell(_fetch_step(SPECIES, per_species, "gbif"))
     fetched = project.fetch(FetchRequest("gbif", SPECIES, per_class=per_species))
+    tell(Step("curate dedupe", "Find the same photo in other bytes, and keep the best of each."))
+    deduped = project.duplicates.search()
     tell(Step("curate balance", "Take what is there, split it without leaks, write a manifest."))
     packed = project.balance()
     tell(Step("curate verify", "Read everything again: is each byte what it was?"))
@@ -144,6 +149,7 @@ def _road(
         report=report,
         fetched=fetched,
         downloads=first.tried + fetched.tried,
+        deduped=deduped,
         verified=verified,
         packed=packed,
         missing=missing_rows(project.db),
@@ -178,6 +184,7 @@ def _write_report(project: Project, packed: PackResult) -> Path:
         lead="Photos of four scenes and three species, fetched from a sample source that has "
         "dead links, broken files, duplicates and rate limits like the real ones.",
         leaks=packed.leaks,
+        copies=project.duplicates.side_by_side(links=False),
         sheets={name: _sheet(project.folder, rows, name) for name in manifest.info["classes"]},
         notes=_NOTES,
     )

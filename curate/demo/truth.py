@@ -10,11 +10,14 @@ from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from curate.catalog import groups
 from curate.catalog.database import Database
 from curate.demo.gbif_records import RecordWriter
 from curate.demo.occurrences import FIRST_KEY
 from curate.demo.photos import Photo, tally
 from curate.demo.server import SampleServer
+
+_FIRST = ("images", "duplicates", "near_duplicates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Comparison:
     """One number, as curate found it and as it is."""
 
     what: str
-    """`images`, `duplicates`, or a reason."""
+    """`images`, `duplicates` (the same bytes), `near_duplicates` (the same photo in other
+    bytes, left out for a better copy), or a reason."""
     found: int
     """What the catalog says."""
     truth: int
@@ -40,8 +44,6 @@ class Truth:
 
     rows: tuple[Comparison, ...]
     """All numbers, images first."""
-    near_duplicates: int
-    """Images that show the same photo as another one, in other bytes."""
 
     @property
     def agrees(self) -> bool:
@@ -66,13 +68,13 @@ def compare(db: Database, server: SampleServer) -> Truth:
         photos.append(photo)
         found[{"stored": "images", "duplicate": "duplicates"}.get(state, reason)] += 1
     true = tally(photos)
-    near = true.pop("near_duplicates", 0)
-    names = sorted({*found, *true}, key=lambda name: (name not in ("images", "duplicates"), name))
+    found["near_duplicates"] = groups.count_excluded(db, groups.NEAR_DUPLICATE)
+    names = sorted({*found, *true, *_FIRST}, key=lambda name: (name not in _FIRST, name))
     rows = sorted(
         (Comparison(name, found[name], true.get(name, 0)) for name in names),
         key=lambda row: row.what != "images",
     )
-    return Truth(tuple(rows), near)
+    return Truth(tuple(rows))
 
 
 def _gbif_id(records: RecordWriter, url: str) -> str:

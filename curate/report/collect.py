@@ -7,7 +7,7 @@ from typing import Any
 
 from curate.catalog.counts import counts
 from curate.catalog.database import Database
-from curate.report.facts import ClassRow, ReportFacts, Thumb, missing_rows
+from curate.report.facts import ClassRow, CopyGroup, ReportFacts, Thumb, missing_rows
 
 
 def collect(
@@ -19,6 +19,7 @@ def collect(
     lead: str,
     leaks: int = 0,
     sheets: Mapping[str, tuple[Thumb, ...]] | None = None,
+    copies: tuple[tuple[CopyGroup, ...], int] = ((), 0),
     notes: tuple[str, ...] = (),
 ) -> ReportFacts:
     """Gather what a report shows.
@@ -31,6 +32,7 @@ def collect(
         lead: a sentence below it.
         leaks: groups found on two sides.
         sheets: pictures by class.
+        copies: groups of near-duplicates to show, and how many there are.
         notes: sentences for the end of the page.
     """
     here = counts(db)
@@ -55,5 +57,7 @@ def collect(
         licenses=dict(info["licenses"]),
         sources=dict(info["sources"]),
         sheets=sheets or {},
+        copies=copies[0],
+        n_copy_groups=copies[1],
         notes=notes,
     )

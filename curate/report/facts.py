@@ -64,6 +64,34 @@ class Thumb:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """One image of a group of near-duplicates."""
+
+    image_id: str
+    """SHA-256 of its bytes."""
+    thumb: Thumb | None
+    """The picture; None if its file cannot be read."""
+    facts: str
+    """Size, licence and source, in one line."""
+    distance: int | None
+    """Differing bits of its 64-bit hash and that of the group's first; None for the first."""
+    verdict: str
+    """Kept or left out, and why, in a few words."""
+    is_kept: bool
+    """The datasets have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyGroup:
+    """Near-duplicates side by side, the kept image first."""
+
+    copies: tuple[Copy, ...]
+    """Those that are shown."""
+    n: int
+    """All of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportFacts:
     """Everything on the page."""
 
@@ -97,6 +125,10 @@ class ReportFacts:
     """Images by source."""
     sheets: Mapping[str, tuple[Thumb, ...]] = field(default_factory=dict)
     """Pictures by class."""
+    copies: tuple[CopyGroup, ...] = ()
+    """Groups of near-duplicates, the largest first."""
+    n_copy_groups: int = 0
+    """All such groups, also those not shown."""
     notes: tuple[str, ...] = ()
     """Sentences at the end of the page."""
 

@@ -1,36 +1,15 @@
-"""One self-contained page about a dataset: no script, no outside resource, light and dark.
-
-Everything that came from outside (class names, authors, URLs, what servers said) is escaped,
-and a Content-Security-Policy forbids scripts and requests, should escaping ever be forgotten.
-"""
+"""One self-contained page about a dataset (see `curate.report.html` for what keeps it safe)."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from curate.report.charts import class_bars, count_bars
+from curate.report.copies import copies_section
 from curate.report.facts import MissingRow, ReportFacts, Thumb
-
-_HEAD = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-"""
+from curate.report.html import picture, section, whole_page
 
 
 def write_report(path: Path, facts: ReportFacts) -> Path:
@@ -49,10 +28,7 @@ def write_report(path: Path, facts: ReportFacts) -> Path:
 
 def page(facts: ReportFacts) -> str:
     """Return the page as HTML."""
-    style = files("curate.report").joinpath("summary.css").read_text(encoding="utf-8")
     parts = [
-        _HEAD.format(title=escape(facts.title), style=style),
-        f"<h1>{escape(facts.title)}</h1>\n<p class='lead'>{escape(facts.lead)}</p>\n",
         _tiles(facts),
         _classes(facts),
         _missing(facts),
@@ -60,12 +36,10 @@ def page(facts: ReportFacts) -> str:
         _counts("Licences", facts.licenses),
         _counts("Sources", facts.sources),
         "</div>",
+        copies_section(facts.copies, facts.n_copy_groups) if facts.n_copy_groups else "",
         _sheets(facts),
-        "<footer>",
-        *(f"<p>{escape(note)}</p>\n" for note in facts.notes),
-        "</footer>\n</main>\n</body>\n</html>\n",
     ]
-    return "".join(parts)
+    return whole_page(facts.title, facts.lead, "".join(parts), facts.notes)
 
 
 def _tiles(facts: ReportFacts) -> str:
@@ -85,7 +59,7 @@ def _classes(facts: ReportFacts) -> str:
     total = sum(facts.splits.values())
     shares = ", ".join(f"{n:,} {name}" for name, n in facts.splits.items())
     legend = "".join(f"<span><i class='{escape(s)}'></i>{escape(s)}</span>" for s in facts.splits)
-    return _section(
+    return section(
         "Classes and splits",
         f"Manifest {escape(facts.manifest)}: {total:,} images, {escape(shares)}. "
         "An image that belongs to several classes counts in each.",
@@ -95,9 +69,9 @@ def _classes(facts: ReportFacts) -> str:
 
 def _missing(facts: ReportFacts) -> str:
     if not facts.missing:
-        return _section("Missing images", "Every candidate that was looked at gave an image.", "")
+        return section("Missing images", "Every candidate that was looked at gave an image.", "")
     rows = "".join(_missing_row(row) for row in facts.missing)
-    return _section(
+    return section(
         "Why images are missing",
         "Every candidate that gave no image of its own, by reason, with one example of each.",
         "<div class='wide'><table><thead><tr><th>reason</th><th class='n'>candidates</th>"
@@ -121,7 +95,7 @@ def _short(url: str) -> str:
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:
-    return _section(title, "", f"<div class='wide'>{count_bars(counts, title)}</div>")
+    return section(title, "", f"<div class='wide'>{count_bars(counts, title)}</div>")
 
 
 def _sheets(facts: ReportFacts) -> str:
@@ -131,29 +105,8 @@ def _sheets(facts: ReportFacts) -> str:
         f"<h3>{escape(name)}</h3><div class='sheet'>{_thumbs(thumbs)}</div>"
         for name, thumbs in facts.sheets.items()
     )
-    return _section(
-        "Contact sheet", "A few images of each class, as the manifest has them.", sheets
-    )
+    return section("Contact sheet", "A few images of each class, as the manifest has them.", sheets)
 
 
 def _thumbs(thumbs: Iterable[Thumb]) -> str:
-    return "".join(_thumb(each) for each in thumbs)
-
-
-def _thumb(thumb: Thumb) -> str:
-    data = base64.b64encode(thumb.jpeg).decode("ascii")
-    title = escape(thumb.title)
-    picture = (
-        f"<img src='data:image/jpeg;base64,{data}' alt='{title}' title='{title}' "
-        f"width='{thumb.width_px}' height='{thumb.height_px}'>"
-    )
-    # Only web pages: a source's own words must not become a `javascript:` link.
-    if urlsplit(thumb.link).scheme not in ("http", "https"):
-        return picture
-    return f"<a href='{escape(thumb.link)}' rel='noreferrer'>{picture}</a>"
-
-
-def _section(title: str, text: str, body: str) -> str:
-    """Return a section; `text` and `body` are HTML already."""
-    below = f"<p class='soft'>{text}</p>" if text else ""
-    return f"<section><h2>{escape(title)}</h2>{below}{body}</section>\n"
+    return "".join(picture(each) for each in thumbs)

@@ -165,6 +165,27 @@ def test_what_writes_waits_for_no_one(project: Path, words: tuple[str, ...]) -> 
     assert "curate fetch" in said.err
 
 
+def test_a_page_shows_the_groups_with_the_kept_image_first(project: Path, tmp_path: Path) -> None:
+    page = tmp_path / "groups.html"
+    said = run(project, "dedupe", "--page", str(page))
+    assert said.document["page"] == str(page)
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<figure class='kept'>") == text.count("<figure class='out'>") == 3
+    assert text.count("left out: fewer pixels") == 3
+    assert text.index("<b>kept</b>") < text.index("<b>left out")
+    with Project(project) as made:
+        out = next(each for each in made.duplicates.places() if each.left_out)
+        kept = next(made.store.root.rglob(f"{out.keeper}.*"))
+    run(project, "include", out.image_id)
+    kept.write_bytes(b"gone bad")
+    run(project, "dedupe", "--page", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert "kept: included by hand" in text
+    assert "no picture" in text
+    assert run(project, "dedupe", "--page", str(page), "--undo").code == 2
+    assert run(project, "dedupe", "--page", str(tmp_path / "no" / "p.html")).code == 1
+
+
 def test_both_kept_copies_go_to_one_side_of_a_split(project: Path) -> None:
     run(project, "dedupe")
     run(project, "dedupe", "--undo")
