@@ -6,7 +6,7 @@ a reason and a pointer, and can be brought back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -216,3 +216,13 @@ class Duplicates:
     def quality(self) -> dict[str, int]:
         """Count the kept images under each quality flag, and those under none."""
         return quality.quality_counts(self.db, self.settings.quality)
+
+    def count_by(self, by: str) -> Mapping[str, int]:
+        """Count images by a property, as `curate status --by` does.
+
+        Raises:
+            UsageError: there is no such property.
+        """
+        from curate.report.by import count_by
+
+        return count_by(self.db, by, self.settings.quality)

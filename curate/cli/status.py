@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from curate.catalog.counts import ClassCount, Counts
     from curate.project import Project
 
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        metavar="PROPERTY",
+        help="Count images by quality, license, source, format, or excluded.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -27,10 +36,17 @@ def register(app: typer.Typer) -> None:
     command(app)(verify)
 
 
-def status(session: Session) -> ExitCode:
+def status(session: Session, by: ByOption = None) -> ExitCode:
     """Say what was found, what became of it, and what is missing."""
     with session.project() as project:
         _say_if_new(session, project)
+        if by is not None:
+            found = project.duplicates.count_by(by)
+            session.show(
+                {"by": by, "images": dict(found)},
+                lambda console: draw_table(console, (by, "images"), list(found.items())),
+            )
+            return ExitCode.DONE
         counts, classes, skipped = project.status()
     session.show(
         status_json(counts, classes, skipped),
