@@ -188,6 +188,8 @@ class StatusError(SourceError):
         status: the HTTP status.
     """
 
+    kind = "status"
+
     def __init__(self, message: str, hint: str, status: int) -> None:
         super().__init__(message, hint)
         self.status = status
