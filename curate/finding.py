@@ -22,6 +22,7 @@ from curate.errors import CurateError, SourceError, UsageError
 from curate.licenses import check_wanted
 from curate.progress import Progress
 from curate.records import Reason
+from curate.reimport import own_folders
 from curate.sources import create
 from curate.sources.base import Query, RateLimitedError, Source, SourceContext
 
@@ -125,6 +126,7 @@ class Finder:
         notify: told, a sentence each, what a person should know.
         progress: told how many candidates have come.
         clock: Unix seconds.
+        folder: the project's.
     """
 
     def __init__(
@@ -134,7 +136,9 @@ class Finder:
         notify: Callable[[str], None],
         progress: Progress,
         clock: Callable[[], float],
+        folder: Path,
     ) -> None:
+        self._folder = folder
         self._settings = settings
         self._environ = environ
         self._notify = notify
@@ -317,6 +321,7 @@ class Finder:
             clock=self._clock,
             max_wait_s=self._settings.fetch.max_wait_s,
             path=request.path,
+            own=own_folders(self._folder),
             url_column=request.url_column,
             class_column=request.class_column,
         )

@@ -243,7 +243,8 @@ class Project:
     def _finder(self) -> Finder:
         from curate.finding import Finder
 
-        return Finder(self.settings, self.environ, self._notify, self._progress, self._clock)
+        told = self._notify, self._progress, self._clock
+        return Finder(self.settings, self.environ, *told, self.folder)
 
     def _rounds(
         self, finder: Finder, questions: list[Question], request: FetchRequest

@@ -7,13 +7,33 @@ stored and its bytes are others. What has not changed is looked at, not read.
 from __future__ import annotations
 
 from pathlib import Path
+from string import hexdigits
 from urllib.parse import unquote, urlsplit
 
-from curate.catalog.database import Database
+from curate.catalog.database import NAME, Database
 from curate.sources.folder import id_prefix
 from curate.store import sha256_file
 
 _BELOW = "candidates.source = 'folder' AND source_id >= ? AND source_id < ?"
+
+
+OWN = ("thumbs", "labeling", "manifests", "exports")
+"""Folders of a project, besides its images, that may hold pictures."""
+
+
+def own_folders(project: Path) -> tuple[Path, ...]:
+    """Return what a project has written into its folder, and must not take for classes.
+
+    Of `images` these are the folders that the store makes, `00` to `ff`: a folder of photos
+    that was called so before may hold classes too.
+
+    Args:
+        project: the project folder; without a catalog nothing in it is the project's.
+    """
+    if not (project / NAME).is_file():
+        return ()
+    stored = [project / "images" / (a + b) for a in hexdigits[:16] for b in hexdigits[:16]]
+    return (*(project / name for name in OWN), *(path for path in stored if path.is_dir()))
 
 
 def requeue(db: Database, folder: Path) -> int:

@@ -132,6 +132,8 @@ class SourceContext:
     """For each connect, and for each wait for bytes, of an API call."""
     path: Path | None = None
     """The file (`urls`) or folder (`folder`) to read."""
+    own: tuple[Path, ...] = ()
+    """Folders of the project itself, which are not read."""
     url_column: str | None = None
     """Column with the URL; None: found by its name."""
     class_column: str | None = None

@@ -80,6 +80,7 @@ class FolderSource:
             raise UsageError("the source folder needs a folder", "Give it with --folder DIR.")
         self._root: Path = context.path.absolute()
         self._prefix = id_prefix(self._root)
+        self._own = context.own
 
     def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
         """Yield pages of up to 1,000 files; the cursor is the last path given.
@@ -114,7 +115,9 @@ class FolderSource:
             raise SourceError(f"{self._root} {what}", "Give a folder with images.")
         skipped: Counter[str] = Counter()
         after = tuple(map(_unescaped, start.split("/"))) if start else ()
-        files = _walk(self._root, _Dir((), None, None), after, {_identity(self._root)}, skipped)
+        seen = {_identity(path): "project" for path in self._own if path.is_dir()}
+        seen[_identity(self._root)] = "folder_seen"
+        files = _walk(self._root, _Dir((), None, None), after, seen, skipped)
         own, some = start or "", []
         ahead = next(files, None)
         while ahead is not None:
@@ -169,7 +172,7 @@ def _walk(
     root: Path,
     here: _Dir,
     after: tuple[str, ...],
-    seen: set[tuple[int, int]],
+    seen: dict[tuple[int, int], str],
     skipped: Counter[str],
 ) -> Iterator[_File]:
     """Yield the image files below a folder in the order of their parts, those after `after`."""
@@ -215,13 +218,16 @@ def _split_level(names: set[str]) -> frozenset[str]:
     return splits if len(splits) > 1 or len(splits) == len(names) else frozenset()
 
 
-def _enter(path: Path, seen: set[tuple[int, int]], skipped: Counter[str]) -> bool:
-    """Tell whether a folder is entered: each real one once, so that links cannot loop."""
+def _enter(path: Path, seen: dict[tuple[int, int], str], skipped: Counter[str]) -> bool:
+    """Tell whether a folder is entered: each real one once, so that links cannot loop.
+
+    `seen` says of each that is not entered (again) as what it is counted.
+    """
     identity = _identity(path)
     if identity in seen:
-        skipped["folder_seen"] += 1
+        skipped[seen[identity]] += 1
         return False
-    seen.add(identity)
+    seen[identity] = "folder_seen"
     return True
 
 

@@ -238,3 +238,15 @@ def test_a_dry_run_counts_and_leaves_no_trace(tmp_path: Path) -> None:
     named = run_import(tmp_path / "project", tmp_path / "in", "--class", "pet", "--dry-run")
     assert named == {"would_import": {"pet": 2}}
     assert not (tmp_path / "project").exists()
+
+
+def test_a_project_inside_the_folder_is_not_taken_for_its_classes(tmp_path: Path) -> None:
+    photo(tmp_path / "cats" / "1.jpg", 1)
+    photo(tmp_path / "images" / "dogs" / "2.jpg", 2)
+    first = run_import(tmp_path, tmp_path)
+    (tmp_path / "thumbs").mkdir()
+    photo(tmp_path / "thumbs" / "3.jpg", 3)
+    again = run_import(tmp_path, tmp_path)
+    assert first["classes"] == again["classes"] == {"cats": 1, "dogs": 1}
+    assert again["candidates"]["total"] == 2
+    assert again["candidates"]["skipped"]["project"] >= 2, "the store and the thumbnails"
