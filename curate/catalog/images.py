@@ -109,7 +109,9 @@ SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
         SELECT group_hint AS part FROM candidates AS every
         WHERE every.image_id = images.image_id AND group_hint IS NOT NULL
         UNION SELECT 'near:' || linked FROM near_groups
-        WHERE near_groups.image_id = images.image_id ORDER BY 1)),
+        WHERE near_groups.image_id = images.image_id
+        UNION SELECT 'semantic:' || linked FROM semantic_groups
+        WHERE semantic_groups.image_id = images.image_id ORDER BY 1)),
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
         SELECT searches.query AS part FROM candidates AS every
         JOIN searches ON searches.id = every.search_id

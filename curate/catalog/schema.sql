@@ -128,6 +128,13 @@ CREATE TABLE near_groups (
 ) WITHOUT ROWID;
 CREATE INDEX near_groups_linked ON near_groups (linked, keeper, left_out);
 
+CREATE TABLE semantic_groups (
+    image_id TEXT PRIMARY KEY,
+    linked TEXT NOT NULL,             -- smallest image id that a chain of similar pairs leads to
+    keeper TEXT NOT NULL,             -- the best image of its group; itself for the keeper
+    cosine REAL NOT NULL              -- similarity of its embedding to the keeper's
+) WITHOUT ROWID;
+
 CREATE TABLE not_same (
     a TEXT NOT NULL,                  -- the smaller image id
     b TEXT NOT NULL,
