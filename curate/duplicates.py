@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from curate.catalog import groups, quality
 from curate.catalog.database import MEMORY, Database, writer_lock
+from curate.catalog.semantic import SEMANTIC
 from curate.config import Settings
 from curate.errors import StoreError
 from curate.progress import Progress, silent
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from curate.catalog.groups import Place
     from curate.dedupe.against import Contamination
     from curate.dedupe.search import DedupeResult
+    from curate.dedupe.semantic import SemanticResult
     from curate.report.facts import CopyGroup
 
+SIMILARITY = 0.9
+"""Smallest cosine of embeddings that count as alike."""
 _NOTES = (
     "Nothing was deleted. `curate include IMAGE` brings one image back for good, "
     "`curate dedupe --not-same IMAGE IMAGE` parts two, `curate dedupe --undo` brings all back.",
@@ -46,12 +50,13 @@ class Duplicates:
     """Told of long work."""
 
     @property
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
+        """The project folder."""
         return self.db.path.parent
 
-    def _writing(self, task: str) -> AbstractContextManager[None]:
+    def writing(self, task: str) -> AbstractContextManager[None]:
         """Hold the writer's lock; nothing is locked where there is no catalog."""
-        return nullcontext() if self.db.path is MEMORY else writer_lock(self._folder, task)
+        return nullcontext() if self.db.path is MEMORY else writer_lock(self.folder, task)
 
     def search(self, *, dry_run: bool = False) -> DedupeResult:
         """Compare new images with all, group, and exclude all but the best of each group.
@@ -63,7 +68,7 @@ class Duplicates:
             LockedError: another process is fetching into this project.
             UsageError: a setting that cannot be used.
         """
-        with self._writing("dedupe"):
+        with self.writing("dedupe"):
             return self._search(dry_run=dry_run)
 
     def _search(self, *, dry_run: bool = False) -> DedupeResult:
@@ -71,22 +76,23 @@ class Duplicates:
 
         return dedupe(
             self.db,
-            self._folder,
+            self.folder,
             self.settings.dedupe,
             dry_run=dry_run or self.db.path is MEMORY,
             progress=self.progress,
         )
 
     def undo(self, *, dry_run: bool = False) -> int:
-        """Bring back all images that were excluded as near-duplicates; return how many.
+        """Bring back all images that were excluded for a better one; return how many.
 
         Raises:
             LockedError: another process is writing into this project.
         """
+        reasons = (groups.NEAR_DUPLICATE, SEMANTIC)
         if dry_run:
-            return groups.count_excluded(self.db, groups.NEAR_DUPLICATE)
-        with self._writing("dedupe --undo"):
-            return groups.bring_back(self.db, groups.NEAR_DUPLICATE)
+            return sum(groups.count_excluded(self.db, reason) for reason in reasons)
+        with self.writing("dedupe --undo"):
+            return sum(groups.bring_back(self.db, reason) for reason in reasons)
 
     def include(self, prefix: str) -> tuple[str, str | None]:
         """Bring one image back and keep it in, whatever a later search finds.
@@ -101,7 +107,7 @@ class Duplicates:
             LockedError: another process is writing into this project.
             UsageError: no image has such an id, or several have.
         """
-        with self._writing("include"):
+        with self.writing("include"):
             image_id = groups.find_image(self.db, prefix)
             return image_id, groups.include(self.db, image_id, self.clock())
 
@@ -119,7 +125,7 @@ class Duplicates:
             LockedError: another process is writing into this project.
             UsageError: no image has such an id, several have, or both are one image.
         """
-        with self._writing("dedupe --not-same"):
+        with self.writing("dedupe --not-same"):
             pair = groups.find_image(self.db, one), groups.find_image(self.db, other)
             groups.declare_different(self.db, *pair, self.clock())
             self._search()
@@ -129,6 +135,40 @@ class Duplicates:
         """Return where every image with near-duplicates stands, group by group."""
         return groups.places(self.db)
 
+    def semantic(
+        self,
+        model: Path,
+        *,
+        similarity: float | None = None,
+        preset: str = "symmetric",
+        exclude: bool = False,
+        dry_run: bool = False,
+    ) -> SemanticResult:
+        """Group images whose embeddings are alike: they stay on one side of a split.
+
+        Args:
+            model: an ONNX file that turns a picture into an embedding.
+            similarity: smallest cosine of two images of a group, above 0 and at most 1;
+                None: `SIMILARITY`.
+            preset: how pixels are scaled (`curate.assist.embed.PRESETS`).
+            exclude: leave out all but the best image of each group.
+            dry_run: find out what would be done; write nothing.
+
+        Raises:
+            LockedError: another process is writing into this project.
+            UsageError: a model or a similarity that cannot be used, or too many images.
+        """
+        from curate.semantic import group_by_embedding
+
+        return group_by_embedding(
+            self,
+            model,
+            similarity=SIMILARITY if similarity is None else similarity,
+            preset=preset,
+            exclude=exclude,
+            dry_run=dry_run,
+        )
+
     def side_by_side(self, *, links: bool = True) -> tuple[tuple[CopyGroup, ...], int]:
         """Return the largest groups with their pictures, and how many groups there are.
 
@@ -137,7 +177,7 @@ class Duplicates:
         """
         from curate.sidebyside import side_by_side
 
-        store = Store(self._folder / "images")
+        store = Store(self.folder / "images")
         return side_by_side(self.db, store, self.settings.dedupe, links=links)
 
     def write_page(self, path: Path) -> Path:
@@ -181,7 +221,7 @@ class Duplicates:
             max_bytes=limits.max_bytes,
         )
         if exclude and not dry_run:
-            with self._writing("dedupe --against"):
+            with self.writing("dedupe --against"):
                 groups.exclude(self.db, found.image_ids, CONTAMINATES)
         return found
 
@@ -210,7 +250,7 @@ class Duplicates:
                 done[flag] = len(set(ids) - counted)
                 counted.update(ids)
             return done
-        with self._writing("dedupe --exclude-quality"):
+        with self.writing("dedupe --exclude-quality"):
             return {flag: groups.exclude(self.db, ids, flag) for flag, ids in found.items()}
 
     def quality(self) -> dict[str, int]:

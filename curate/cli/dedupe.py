@@ -51,7 +51,32 @@ AgainstOption = Annotated[
     ),
 ]
 ExcludeOption = Annotated[
-    bool, typer.Option("--exclude", help="With --against: leave out what is found.")
+    bool, typer.Option("--exclude", help="With --against or --semantic: leave out what is found.")
+]
+SemanticOption = Annotated[
+    bool,
+    typer.Option("--semantic", help="Group images whose embeddings by --model are alike."),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="FILE.onnx", help="A model that gives embeddings."),
+]
+SimilarityOption = Annotated[
+    float | None,
+    typer.Option(
+        "--similarity",
+        metavar="COSINE",
+        help="Smallest cosine of two images that are alike. [default: 0.9]",
+        show_default=False,
+    ),
+]
+PresetOption = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="How the model wants pixels: symmetric (-1 to 1) or imagenet (mean and deviation).",
+    ),
 ]
 QualityOption = Annotated[
     str | None,
@@ -88,22 +113,28 @@ def dedupe(
     against: AgainstOption = None,
     exclude: ExcludeOption = False,
     exclude_quality: QualityOption = None,
+    semantic: SemanticOption = False,
+    model: ModelOption = None,
+    similarity: SimilarityOption = None,
+    preset: PresetOption = "symmetric",
     page: PageOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Find copies of the same photo and leave out all but the best. Nothing is deleted."""
-    asked = [undo, not_same is not None, against is not None, exclude_quality is not None]
-    if sum(asked) > 1:
-        raise UsageError(
-            "--undo, --not-same, --against and --exclude-quality are different things",
-            "give one at a time",
-        )
-    if exclude and against is None:
-        raise UsageError("--exclude goes with --against PATH")
-    if dry_run and not_same is not None:
-        raise UsageError("--not-same is a decision: there is nothing to try", "leave --dry-run out")
-    if page is not None and (dry_run or any(asked)):
-        raise UsageError("--page shows the groups of a search that was made", "give it alone")
+    others = {
+        "--undo": undo,
+        "--not-same": not_same is not None,
+        "--against": against is not None,
+        "--exclude-quality": exclude_quality is not None,
+        "--semantic": semantic,
+    }
+    _refuse_contradictions(
+        [name for name, is_asked in others.items() if is_asked],
+        exclude=exclude,
+        dry_run=dry_run,
+        has_model=model is not None,
+        has_page=page is not None,
+    )
     flags = {"dedupe.radius": radius, "dedupe.invariant": invariant, "dedupe.keep": keep}
     with Bars(session) as bars, session.project(flags, bars) as project:
         if undo:
@@ -114,12 +145,29 @@ def dedupe(
             return _against(session, project, against, exclude, dry_run)
         if exclude_quality is not None:
             return _exclude_quality(session, project, exclude_quality, dry_run)
+        if model is not None:
+            return _semantic(session, project, model, similarity, preset, exclude, dry_run)
         result = project.duplicates.search(dry_run=dry_run)
         document: dict[str, Any] = result.to_json()
         if page is not None:
             document["page"] = str(project.duplicates.write_page(page))
     session.show(document, lambda console: _draw(console, document, dry_run))
     return ExitCode.DONE
+
+
+def _refuse_contradictions(
+    asked: list[str], *, exclude: bool, dry_run: bool, has_model: bool, has_page: bool
+) -> None:
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} are different things", "give one at a time")
+    if exclude and asked not in (["--against"], ["--semantic"]):
+        raise UsageError("--exclude goes with --against PATH or --semantic")
+    if has_model != (asked == ["--semantic"]):
+        raise UsageError("--semantic and --model FILE.onnx go together")
+    if dry_run and asked == ["--not-same"]:
+        raise UsageError("--not-same is a decision: there is nothing to try", "leave --dry-run out")
+    if has_page and (dry_run or asked):
+        raise UsageError("--page shows the groups of a search that was made", "give it alone")
 
 
 def include(
@@ -184,6 +232,33 @@ def _exclude_quality(session: Session, project: Project, names: str, dry_run: bo
             console.print(f"{flag}: {n:,} images {verb} left out")
 
     session.show({"excluded": done}, draw)
+    return ExitCode.DONE
+
+
+def _semantic(
+    session: Session,
+    project: Project,
+    model: Path,
+    similarity: float | None,
+    preset: str,
+    exclude: bool,
+    dry_run: bool,
+) -> ExitCode:
+    found = project.duplicates.semantic(
+        model, similarity=similarity, preset=preset, exclude=exclude, dry_run=dry_run
+    )
+    verb = "would be" if dry_run else "are"
+
+    def draw(console: Console) -> None:
+        console.print(
+            f"{found.groups:,} groups of images that are alike, the largest of "
+            f"{found.largest_group:,}; {found.linked:,} of {found.images:,} images stay together "
+            f"in splits, {found.excluded:,} {verb} left out"
+        )
+        if found.unreadable:
+            console.print(f"{found.unreadable:,} images gave no embedding")
+
+    session.show(found.to_json(), draw)
     return ExitCode.DONE
 
 
