@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from curate import config
-from curate.catalog import candidates, counts, images, searches
+from curate.catalog import candidates, counts, failures, images, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database, writer_lock
@@ -170,8 +170,7 @@ class Project:
         finder.queries(request)
         config.tell_trust(self.folder, self.settings, self._notify)
         with writer_lock(self._made(), "fetch"):
-            if request.retry:
-                candidates.requeue(self.db, request.retry)
+            failures.requeue(self.db, request.retry, self.settings.fetch.allow_hosts)
             questions = finder.open(self.db, request) or finder.resumed(self.db)
             return self._rounds(finder, questions, request)
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from curate.cli import options as opt
+from curate.cli.ended import show_result
 from curate.cli.progress import Bars
-from curate.cli.session import Session, command, report_error
-from curate.cli.status import draw_status
+from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_bytes, human_seconds
 from curate.config import MOST
 from curate.errors import ExitCode, UsageError
 from curate.records import Reason
-from curate.report.status import status_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.finding import FetchRequest
-    from curate.project import FetchResult
     from curate.report.plan import Plan, Threshold
 
 
@@ -86,9 +83,15 @@ def fetch(
     )
     if dry_run:
         return _preview(session, flags, request)
-    with Bars(session) as bars, session.project(flags, bars) as project:
-        result = project.fetch(request)
-    return _show_result(session, result)
+    asked = [*request.queries, *([str(request.path.resolve())] if request.path else [])]
+    bars = Bars(session)
+    with session.project(flags, bars) as project:
+        if request.source_name is None and not project.exists:
+            raise UsageError("nothing to resume", "give --query, --urls or --folder")
+        before = project.status()[0]
+        with bars:
+            result = project.fetch(request)
+        return show_result(session, project, before, result, asked, retried=bool(retry))
 
 
 def import_(
@@ -106,9 +109,15 @@ def import_(
     flags = {"fetch.workers": workers}
     if dry_run:
         return _preview_import(session, _request(source="folder", path=folder, class_=class_))
-    with Bars(session) as bars, session.project(flags, bars) as project:
-        result = project.import_folder(folder, classes=classes, link=link)
-    return _show_result(session, result)
+    bars = Bars(session)
+    with session.project(flags, bars) as project:
+        before = project.status()[0]
+        with bars:
+            result = project.import_folder(folder, classes=classes, link=link)
+        code = show_result(session, project, before, result, [str(folder.resolve())])
+    if class_ is None and result.counts.total and not any(each.name for each in result.classes):
+        session.say("no classes: sub-folders name them, or give --class NAME")
+    return code
 
 
 def plan(
@@ -203,28 +212,6 @@ def _preview_import(session: Session, request: FetchRequest) -> ExitCode:
     return ExitCode.DONE
 
 
-def _show_result(session: Session, result: FetchResult) -> ExitCode:
-    classes = list(result.classes)
-    document = status_json(result.counts, classes, dict(result.skipped))
-    session.show(
-        document,
-        lambda console: draw_status(console, result.counts, classes, result.skipped),
-    )
-    if result.error is not None:
-        report_error(session, result.error.kind, result.error.message, result.error.hint)
-        return result.error.exit_code
-    for each in classes:
-        if each.quota is not None and each.images < each.quota:
-            session.say(f"{each.name}: {each.images:,} of {each.quota:,}, the candidates ran out")
-    if result.next_due is not None:
-        session.say(
-            f"{result.counts.retrying:,} candidates are due for another try "
-            f"after {_clock_time(result.next_due)}: run `curate fetch` then"
-        )
-        return ExitCode.FAILURES_LEFT
-    return ExitCode.DONE
-
-
 def _request(
     *,
     query: list[str] | None = None,
@@ -307,7 +294,3 @@ def _params(pairs: list[str]) -> dict[str, tuple[str, ...]]:
             raise UsageError(f"--param {pair!r} is not KEY=VALUE")
         params[key] = (*params.get(key, ()), value)
     return params
-
-
-def _clock_time(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))

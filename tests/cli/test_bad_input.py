@@ -109,6 +109,36 @@ def test_a_mistake_is_one_line_and_changes_nothing(case: Case, project: Path) ->
     assert curate("fetch", "-C", project).code == 0, "nothing of the mistake is left"
 
 
+def test_without_a_project_there_is_nothing_to_resume(tmp_path: Path) -> None:
+    said = curate("fetch", "-C", tmp_path / "new")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "curate: nothing to resume (give --query, --urls or --folder)\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_the_guard_denies_is_named_with_the_way_out(
+    server: SampleServer, tmp_path: Path
+) -> None:
+    env = {**environment(unsplash_url=server.url), "UNSPLASH_ACCESS_KEY": server.key}
+    asked = ("fetch", "--query", "beach", "-C", tmp_path)
+    said = curate(*asked, env=env)
+    assert said.code == 1, "nothing was obtained"
+    assert "this run: +0 images, 0 duplicates, 3 failed\n" in said.err
+    assert "3 denied: 127.0.0.1: loopback address 127.0.0.1; if you trust it" in said.err
+    assert "curate fetch --retry denied --allow-host 127.0.0.1\n" in said.err
+    assert "no image was obtained: 3 failed as denied" in said.err
+    again = curate(*asked, "--allow-host", "127.0.0.1", env=env)
+    assert again.code == 0, "the same command, and it works"
+    assert "this run: +3 images, 0 duplicates, 0 failed\n" in again.err
+
+
+def test_a_query_that_finds_nothing_is_named(server: SampleServer, tmp_path: Path) -> None:
+    env = {**environment(unsplash_url=server.url), "UNSPLASH_ACCESS_KEY": server.key}
+    said = curate("fetch", "--query", "nosuchthing", "-C", tmp_path, env=env)
+    assert said.code == 0
+    assert "nosuchthing: the source has no candidates\n" in said.err
+
+
 def test_a_wrong_key_is_one_line(server: SampleServer, project: Path) -> None:
     env = {**environment(unsplash_url=server.url), "UNSPLASH_ACCESS_KEY": "wrong"}
     said = curate("fetch", "--query", "beach", "-C", project, "--json", env=env)

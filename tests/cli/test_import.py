@@ -250,3 +250,13 @@ def test_a_project_inside_the_folder_is_not_taken_for_its_classes(tmp_path: Path
     assert first["classes"] == again["classes"] == {"cats": 1, "dogs": 1}
     assert again["candidates"]["total"] == 2
     assert again["candidates"]["skipped"]["project"] >= 2, "the store and the thumbnails"
+
+
+def test_a_flat_folder_is_told_how_it_gets_classes(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "1.jpg", 1)
+    said = curate("import", tmp_path / "in", "-C", tmp_path / "project")
+    assert said.code == 0
+    assert "this run: +1 image, 0 duplicates, 0 failed\n" in said.err
+    assert "no classes: sub-folders name them, or give --class NAME\n" in said.err
+    named = curate("import", tmp_path / "in", "-C", tmp_path / "project", "--class", "cat")
+    assert "no classes" not in named.err

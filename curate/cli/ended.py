@@ -1,0 +1,127 @@
+"""What `fetch` and `import` say when they are done: the result, what this run did, what helps.
+
+The result goes to stdout as for `curate status`; the rest is talk, a line each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from curate.catalog import failures
+from curate.cli.session import Session, report_error
+from curate.cli.status import draw_status
+from curate.errors import ExitCode
+from curate.report.status import status_json
+
+if TYPE_CHECKING:
+    from curate.catalog.counts import Counts
+    from curate.project import FetchResult, Project
+
+SHOWN = 3
+"""Groups of denied candidates that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run did."""
+
+    tried: int
+    """Downloads, or files read, retries included."""
+    stored: int
+    """Images that are new."""
+    duplicate: int
+    """Candidates whose bytes were there already."""
+    failed: int
+    """Candidates given up, more than before."""
+
+
+def show_result(
+    session: Session,
+    project: Project,
+    before: Counts,
+    result: FetchResult,
+    asked: Sequence[str] = (),
+    *,
+    retried: bool = False,
+) -> ExitCode:
+    """Print the result and what there is to say of it; return the exit code.
+
+    Args:
+        session: where to.
+        project: what was fetched into.
+        before: how it stood when the run began.
+        result: how it ended.
+        asked: query texts and paths of this run.
+        retried: whether the run was asked to try failures again.
+    """
+    run = _run(before, result)
+    classes = list(result.classes)
+    document = status_json(result.counts, classes, dict(result.skipped))
+    session.show(
+        {**document, "run": asdict(run)},
+        lambda console: draw_status(console, result.counts, classes, result.skipped),
+    )
+    if not session.as_json:
+        _say_run(session, run)
+    for name in failures.empty_searches(project.db, asked):
+        session.say(f"{name}: the source has no candidates")
+    _say_denied(session, project)
+    if result.error is not None:
+        report_error(session, result.error.kind, result.error.message, result.error.hint)
+        return result.error.exit_code
+    for each in classes:
+        if each.quota is not None and each.images < each.quota:
+            session.say(f"{each.name}: {each.images:,} of {each.quota:,}, the candidates ran out")
+    if result.next_due is not None:
+        _say_waiting(session, project, result, result.next_due)
+        return ExitCode.FAILURES_LEFT
+    is_new = result.counts.total > before.total or retried
+    if run.tried and is_new and not (run.stored or run.duplicate) and result.counts.failed:
+        reason, n = max(result.counts.failed.items(), key=lambda pair: pair[1])
+        message = f"no image was obtained: {n:,} failed as {reason}"
+        report_error(session, "nothing_obtained", message, "see `curate status --failed`")
+        return ExitCode.ERROR
+    return ExitCode.DONE
+
+
+def _run(before: Counts, result: FetchResult) -> Run:
+    now = result.counts
+    return Run(
+        tried=result.tried,
+        stored=max(now.stored - before.stored, 0),
+        duplicate=max(now.duplicate - before.duplicate, 0),
+        failed=max(sum(now.failed.values()) - sum(before.failed.values()), 0),
+    )
+
+
+def _say_run(session: Session, run: Run) -> None:
+    if not run.tried:
+        session.say("this run: nothing new")
+        return
+    copies = "duplicate" if run.duplicate == 1 else "duplicates"
+    images = "image" if run.stored == 1 else "images"
+    session.say(
+        f"this run: +{run.stored:,} {images}, {run.duplicate:,} {copies}, {run.failed:,} failed"
+    )
+
+
+def _say_denied(session: Session, project: Project) -> None:
+    for each in failures.denied(project.db)[:SHOWN]:
+        way_out = ""
+        if each.address is not None:
+            way_out = f"; if you trust it: curate fetch --retry denied --allow-host {each.address}"
+        session.say(f"{each.n:,} denied: {each.host}: {each.detail}{way_out}")
+
+
+def _say_waiting(session: Session, project: Project, result: FetchResult, due: float) -> None:
+    parts = ", ".join(
+        f"{each.reason} {each.n:,}: {each.host}" for each in failures.waiting(project.db)
+    )
+    why = f" ({parts})" if parts else ""
+    session.say(
+        f"{result.counts.retrying:,} candidates are due for another try "
+        f"after {time.strftime('%H:%M:%S', time.localtime(due))}{why}: run `curate fetch` then"
+    )
