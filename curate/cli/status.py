@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.catalog import failures
 from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_bytes
-from curate.errors import ExitCode
+from curate.errors import ExitCode, UsageError
+from curate.records import Reason
 from curate.report.status import status_json
 
 if TYPE_CHECKING:
@@ -29,6 +32,18 @@ ByOption = Annotated[
     ),
 ]
 
+ReasonArgument = Annotated[
+    str | None, typer.Argument(help="With --failed: only these.", metavar="[REASON]")
+]
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="List candidates that failed, and why.")
+]
+ExcludedOption = Annotated[
+    bool, typer.Option("--excluded", help="List images that datasets leave out, and why.")
+]
+LISTED = 50
+"""Rows that are listed at most."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -36,8 +51,18 @@ def register(app: typer.Typer) -> None:
     command(app)(verify)
 
 
-def status(session: Session, by: ByOption = None) -> ExitCode:
+def status(
+    session: Session,
+    reason: ReasonArgument = None,
+    by: ByOption = None,
+    failed: FailedOption = False,
+    excluded: ExcludedOption = False,
+) -> ExitCode:
     """Say what was found, what became of it, and what is missing."""
+    if (by is not None) + failed + excluded > 1:
+        raise UsageError("--by, --failed and --excluded exclude each other", "give one of them")
+    if reason is not None and not failed:
+        raise UsageError(f"{reason!r} is a reason for --failed", "add --failed")
     with session.project() as project:
         _say_if_new(session, project)
         if by is not None:
@@ -48,11 +73,49 @@ def status(session: Session, by: ByOption = None) -> ExitCode:
             )
             return ExitCode.DONE
         counts, classes, skipped = project.status()
+        if failed:
+            return _list_failed(session, project, counts, reason)
+        if excluded:
+            return _list_excluded(session, project, counts)
     session.show(
         status_json(counts, classes, skipped),
         lambda console: draw_status(console, counts, classes, skipped),
     )
     return ExitCode.DONE
+
+
+def _list_failed(
+    session: Session, project: Project, counts: Counts, reason: str | None
+) -> ExitCode:
+    if reason is not None and reason not in tuple(Reason):
+        raise UsageError(f"{reason!r} is not a reason", f"reasons are: {', '.join(Reason)}")
+    chosen = None if reason is None else Reason(reason)
+    rows = failures.failed(project.db, chosen, LISTED) if project.exists else []
+    total = counts.failed.get(reason, 0) if reason else sum(counts.failed.values())
+    cells = [(each.reason, each.url, each.detail) for each in rows]
+    session.show(
+        {"failed": [asdict(each) for each in rows], "total": total},
+        lambda console: draw_table(console, ("reason", "url", "detail"), cells),
+    )
+    _say_if_cut(session, len(rows), total)
+    return ExitCode.DONE
+
+
+def _list_excluded(session: Session, project: Project, counts: Counts) -> ExitCode:
+    rows = failures.excluded(project.db, LISTED) if project.exists else []
+    total = sum(counts.excluded.values())
+    cells = [(each.reason, each.image_id, each.url, each.kept_id) for each in rows]
+    session.show(
+        {"excluded": [asdict(each) for each in rows], "total": total},
+        lambda console: draw_table(console, ("reason", "image", "url", "kept instead"), cells),
+    )
+    _say_if_cut(session, len(rows), total)
+    return ExitCode.DONE
+
+
+def _say_if_cut(session: Session, shown: int, total: int) -> None:
+    if shown < total:
+        session.say(f"the first {shown:,} of {total:,}")
 
 
 def verify(

@@ -169,6 +169,18 @@ def test_the_project_may_be_named_before_and_after_the_command(made: Made) -> No
     assert both.document == before.document
 
 
+def test_status_lists_which_candidates_failed_and_why(made: Made) -> None:
+    n = made.fetched.document["candidates"]["failed"]
+    listed = made.run("status", "--failed").document
+    assert listed["total"] == len(listed["failed"]) == sum(n.values())
+    some = made.run("status", "--failed", "html").document
+    assert [each["reason"] for each in some["failed"]] == ["html"] * n["html"]
+    assert all(each["url"].startswith(made.server.url) for each in some["failed"])
+    assert made.run("status", "--excluded").document == {"excluded": [], "total": 0}
+    assert made.run("status", "--failed", "nonsense").code == 2
+    assert made.run("status", "html").code == 2
+
+
 def test_tables_for_people_have_every_number(made: Made) -> None:
     said = curate("status", "-C", made.folder)
     numbers = made.fetched.document["candidates"]
