@@ -10,7 +10,7 @@ import typer
 
 from curate import __version__
 from curate.cli import balance, dedupe, demo, doctor, fetch, folder, status
-from curate.cli.session import Session, report_error
+from curate.cli.session import JsonOption, QuietOption, Session, VerboseOption, report_error
 from curate.errors import ExitCode
 
 app = typer.Typer(
@@ -41,6 +41,9 @@ def _root(
             "-C", "--project", help="Project folder. [default: the current one]", metavar="DIR"
         ),
     ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     _version: Annotated[
         bool,
         typer.Option(
@@ -48,7 +51,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    ctx.obj = {"project": project}
+    ctx.obj = {"project": project, "as_json": as_json, "quiet": quiet, "verbose": verbose}
 
 
 # What the parser raises; typer names only this one, with or without a click of its own.

@@ -126,8 +126,10 @@ def _with_shared(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def _session(ctx: typer.Context, values: dict[str, Any]) -> Session:
-    folder = values["project"] or (ctx.obj or {}).get("project") or Path()
-    return Session(folder, values["as_json"], values["quiet"], values["verbose"])
+    before = ctx.obj or {}
+    given = {key: value or before.get(key) for key, value in values.items()}
+    folder = given["project"] or Path()
+    return Session(folder, *(bool(given[key]) for key in ("as_json", "quiet", "verbose")))
 
 
 def _guarded(session: Session, call: Callable[[], ExitCode | None]) -> int:

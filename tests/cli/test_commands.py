@@ -165,6 +165,8 @@ def test_the_project_may_be_named_before_and_after_the_command(made: Made) -> No
     after = curate("status", "--project", made.folder, "--json")
     assert before.document == after.document == made.run("status").document
     assert before.document["images"] == made.fetched.document["images"]
+    flag_first = curate("-C", made.folder, "--json", "--quiet", "status")
+    assert flag_first.document == before.document
     both = curate("-C", "/nowhere", "status", "-C", made.folder, "--json")
     assert both.document == before.document
 
