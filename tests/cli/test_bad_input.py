@@ -282,3 +282,13 @@ def test_a_second_fetch_at_the_same_time_is_refused_with_the_name_of_the_first(
         assert curate("status", "-C", project).code == 0
         assert curate("verify", "-C", project).code == 0
     assert curate("fetch", "-C", project).code == 0
+
+
+def test_what_waits_for_another_try_says_why_and_where(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("url\nhttp://127.0.0.1:9/a.jpg\nhttp://127.0.0.1:9/b.jpg\n")
+    env = environment(fetch_max_wait_s=0, fetch_backoff_s=300, fetch_backoff_cap_s=600)
+    asked = ("--urls", tmp_path / "list.csv", "--allow-host", "127.0.0.1")
+    said = curate("fetch", *asked, "-C", tmp_path / "new", env=env)
+    assert said.code == 4
+    assert "2 candidates are due for another try after " in said.err
+    assert " (connect 2: 127.0.0.1): run `curate fetch` then\n" in said.err
