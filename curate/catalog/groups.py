@@ -285,14 +285,14 @@ def clear_queue(db: Database) -> None:
 
 def totals(db: Database) -> Totals:
     """Add up groups and pairs."""
-    groups, excluded, largest, chains, pairs = db.one(
-        "SELECT COALESCE(SUM(n > 1), 0), COALESCE(SUM(gone), 0), "
-        "COALESCE(MAX(IIF(n > 1, n, 0)), 0), COUNT(*) - COUNT(DISTINCT linked), "
-        "COALESCE(SUM(n), 0) - COUNT(DISTINCT linked) "
-        "FROM (SELECT linked, COUNT(*) AS n, SUM(left_out) AS gone "
+    n_keepers, n_images, n_groups, excluded, largest = db.one(
+        "SELECT COUNT(*), COALESCE(SUM(n), 0), COALESCE(SUM(n > 1), 0), COALESCE(SUM(gone), 0), "
+        "COALESCE(MAX(IIF(n > 1, n, 0)), 0) FROM (SELECT COUNT(*) AS n, SUM(left_out) AS gone "
         "FROM near_groups GROUP BY linked, keeper)"
     )
-    return Totals(groups, excluded, pairs, largest, chains)
+    # Of each chain, exactly one image is the smallest.
+    (chains,) = db.one("SELECT COUNT(*) FROM near_groups WHERE image_id = linked")
+    return Totals(n_groups, excluded, n_images - chains, largest, n_keepers - chains)
 
 
 def places(db: Database) -> list[Place]:

@@ -34,6 +34,9 @@ from curate.progress import Progress, silent
 MIN_BITS_SET = 12
 """A hash with fewer bits set was made of frequencies that are mostly not there."""
 
+FEW_PAIRS = 1 << 10
+"""Up to so many pairs are confirmed without asking whether they are wanted."""
+
 Link = tuple[int, int, int, int]
 """Places of two images, and the distances of their hashes."""
 Row = tuple[str, str, int, int]
@@ -159,7 +162,7 @@ def confirmed(
         new: one side.
         old: the other side; None: pairs within `new`.
         settings: radius, confirmation, invariance.
-        wanted: says which pairs of a block are worth confirming; all by default.
+        wanted: says which pairs of a large block are worth confirming; all by default.
 
     Yields:
         Blocks of pairs (places in `new` and in `old`) and their 256-bit distances. A pair may
@@ -174,7 +177,8 @@ def confirmed(
         else:
             blocks = pairs_between(phash, other.phash, settings.radius)
         for every in blocks:
-            block = every if wanted is None else every.take(wanted(every))
+            crowded = wanted is not None and len(every.left) > FEW_PAIRS
+            block = every.take(wanted(every)) if wanted and crowded else every
             both = phash256[block.left] ^ other.phash256[block.right]
             distance = np.bitwise_count(both).sum(axis=1, dtype=np.int64)
             good = distance <= settings.confirm
@@ -231,6 +235,8 @@ def _links(new: Hashes, old: Hashes | None, settings: DedupeSettings, forest: Fo
         new, old, settings, lambda pairs: forest.apart(pairs.left, pairs.right + shift)
     ):
         kept = forest.join(block.left, block.right + shift)
+        if not len(kept):
+            continue
         rows = (block.left, block.right + shift, block.distance, distance256)
         found += zip(*(each[kept].tolist() for each in rows), strict=True)
     return found
