@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from curate.catalog import failures
 from curate.cli.session import Session, report_error
 from curate.cli.status import draw_status
 from curate.errors import ExitCode
@@ -57,6 +56,8 @@ def show_result(
         asked: query texts and paths of this run.
         retried: whether the run was asked to try failures again.
     """
+    from curate.catalog import failures
+
     run = _run(before, result)
     classes = list(result.classes)
     document = status_json(result.counts, classes, dict(result.skipped))
@@ -109,6 +110,8 @@ def _say_run(session: Session, run: Run) -> None:
 
 
 def _say_denied(session: Session, project: Project) -> None:
+    from curate.catalog import failures
+
     for each in failures.denied(project.db)[:SHOWN]:
         way_out = ""
         if each.address is not None:
@@ -117,6 +120,8 @@ def _say_denied(session: Session, project: Project) -> None:
 
 
 def _say_waiting(session: Session, project: Project, result: FetchResult, due: float) -> None:
+    from curate.catalog import failures
+
     parts = ", ".join(
         f"{each.reason} {each.n:,}: {each.host}" for each in failures.waiting(project.db)
     )

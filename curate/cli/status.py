@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.catalog import failures
 from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
@@ -87,6 +86,8 @@ def status(
 def _list_failed(
     session: Session, project: Project, counts: Counts, reason: str | None
 ) -> ExitCode:
+    from curate.catalog import failures
+
     if reason is not None and reason not in tuple(Reason):
         raise UsageError(f"{reason!r} is not a reason", f"reasons are: {', '.join(Reason)}")
     chosen = None if reason is None else Reason(reason)
@@ -102,6 +103,8 @@ def _list_failed(
 
 
 def _list_excluded(session: Session, project: Project, counts: Counts) -> ExitCode:
+    from curate.catalog import failures
+
     rows = failures.excluded(project.db, LISTED) if project.exists else []
     total = sum(counts.excluded.values())
     cells = [(each.reason, each.image_id, each.url, each.kept_id) for each in rows]
