@@ -91,7 +91,7 @@ def test_the_manifest_is_there_and_sound(result: DemoResult) -> None:
         for split in ("train", "val", "test")
         for row in pq.read_table(result.packed.path / f"{split}.parquet").to_pylist()
     ]
-    assert len(rows) == result.fetched.counts.kept
+    assert len(rows) == result.fetched.counts.kept - result.deduped.excluded
     assert all((result.folder / row["path"]).is_file() for row in rows)
 
 
@@ -116,7 +116,13 @@ def test_the_report_shows_classes_reasons_licences_and_pictures(
 def test_the_steps_told_are_commands_of_the_program(tmp_path: Path) -> None:
     told: list[Step] = []
     run_demo(tmp_path / "d", options=SMALL, per_class=2, per_species=1, tell=told.append)
-    assert [step.command.split()[1] for step in told] == ["fetch", "fetch", "balance", "verify"]
+    assert [step.command.split()[1] for step in told] == [
+        "fetch",
+        "fetch",
+        "dedupe",
+        "balance",
+        "verify",
+    ]
     shown = CliRunner().invoke(app, ["fetch", "--help"], terminal_width=200).output
     for flag in re.findall(r"--[a-z-]+", " ".join(step.command for step in told)):
         assert flag in shown
