@@ -150,9 +150,9 @@ def image_classes(db: Database, image_id: str) -> set[int]:
     """Return the classes that an image counts for; none if it is excluded."""
     rows = db.all(
         "SELECT DISTINCT class_id FROM candidates JOIN hints ON candidate_id = candidates.id "
-        "WHERE image_id = ?1 AND NOT EXISTS "
-        "(SELECT 1 FROM images WHERE image_id = ?1 AND excluded IS NOT NULL)",
-        (image_id,),
+        "WHERE image_id = ? AND NOT EXISTS "
+        "(SELECT 1 FROM images WHERE image_id = ? AND excluded IS NOT NULL)",
+        (image_id, image_id),
     )
     return {class_id for (class_id,) in rows}
 
