@@ -91,7 +91,10 @@ def test_an_image_that_comes_back_is_left_out_as_before() -> None:
     record(db, [stored(1, 1), stored(2, 2)], 1.0)
     asked = "SELECT image_id, excluded, excluded_for FROM images ORDER BY first_id"
     before = (image_id(1), "contaminates", image_id(2))
-    db.execute("UPDATE images SET excluded = ?2, excluded_for = ?3 WHERE image_id = ?1", before)
+    db.execute(
+        "UPDATE images SET excluded = ?, excluded_for = ? WHERE image_id = ?",
+        (*before[1:], before[0]),
+    )
     for _ in range(2):
         images.take_back(db, image_id(1))
         images.take_back(db, image_id(2))
