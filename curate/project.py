@@ -13,31 +13,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from curate import config
-from curate.catalog import candidates, counts, failures, images, searches
+from curate.catalog import candidates, counts, failures, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database, writer_lock
 from curate.catalog.text import clean
-from curate.errors import CurateError, PackError, SourceError, StoreError, UsageError
+from curate.errors import CurateError, SourceError, StoreError, UsageError
 from curate.progress import Progress, silent
 from curate.store import Store
 
 if TYPE_CHECKING:
+    from curate.checking import VerifyResult
     from curate.duplicates import Duplicates
-    from curate.fetch.integrity import Fault
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
     from curate.pack.build import PackResult
     from curate.pack.recipe import Recipe
+    from curate.people import People
     from curate.report.plan import Plan
 
 
@@ -62,20 +61,6 @@ class FetchResult:
     def complete(self) -> bool:
         """Whether nothing is left to be retried."""
         return self.next_due is None and self.error is None
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyResult:
-    """What checking a project found, and what repairing it did."""
-
-    checked: int
-    """Images looked at."""
-    faults: tuple[Fault, ...]
-    """What is wrong, after any repair."""
-    unrecorded: int
-    """Files of the store that no row knows: left by a kill, harmless."""
-    repaired: int
-    """Images that were fetched again."""
 
 
 class Project:
@@ -110,9 +95,9 @@ class Project:
         self.environ = os.environ if environ is None else environ
         self.settings = config.load(self.folder, self.environ, flags or {})
         self.store = Store(self.folder / "images")
-        self._progress = progress
-        self._notify = notify
-        self._clock = clock
+        self.progress = progress
+        self.notify = notify
+        self.clock = clock
         self._db: Database | None = None
 
     def __enter__(self) -> Self:
@@ -149,7 +134,7 @@ class Project:
             self._db = Database(self.folder / NAME)
         return self._db
 
-    def _look(self) -> Database:
+    def look(self) -> Database:
         """Return the catalog for reading; an empty one, that leaves no trace, if there is none."""
         if self._db is None and not self.exists:
             self._db = Database(MEMORY)
@@ -166,10 +151,10 @@ class Project:
             StoreError: the disk is full or not writable.
             KeyboardInterrupt: stopped; what was finished is recorded.
         """
-        finder = self._finder()
+        finder = self.finder()
         finder.queries(request)
-        config.tell_trust(self.folder, self.settings, self._notify)
-        with writer_lock(self._made(), "fetch"):
+        config.tell_trust(self.folder, self.settings, self.notify)
+        with writer_lock(self.made(), "fetch"):
             failures.requeue(self.db, request.retry, self.settings.fetch.allow_hosts)
             questions = finder.open(self.db, request) or finder.resumed(self.db)
             return self._rounds(finder, questions, request)
@@ -195,13 +180,13 @@ class Project:
         if not path.is_dir():
             what = "is not a folder" if path.exists() else "does not exist"
             raise SourceError(f"{path} {what}", "give a folder of images")
-        finder = self._finder()
-        with writer_lock(self._made(), "import"):
+        finder = self.finder()
+        with writer_lock(self.made(), "import"):
             for question in finder.open(self.db, request):
                 finder.take(self.db, question)
             requeue(self.db, path)
             candidates.choose_source(self.db, "folder")
-            end = self._run(wait=False, link=link, only=candidates.CHOSEN)
+            end = self.run(wait=False, link=link, only=candidates.CHOSEN)
             return self._result(end, None)
 
     def preview(self, request: FetchRequest) -> dict[str, int | None]:
@@ -212,7 +197,7 @@ class Project:
         """
         return {
             clean(query.text or str(request.path or "")): source.count(query)
-            for source, query in self._finder().queries(request)
+            for source, query in self.finder().queries(request)
         }
 
     def plan(self, request: FetchRequest) -> Plan:
@@ -220,29 +205,15 @@ class Project:
 
         The limits of the settings' `[balance]` are the chosen threshold.
         """
-        from curate.report.plan import make_plan
+        from curate.planning import plan
 
-        db = self._look()
-        asked = self._finder().queries(request)
-        found: dict[str, int] = {}
-        if not asked:
-            found = {each.name: each.images + each.pending for each in counts.class_counts(db)}
-        for source, query in asked:
-            named = query.class_by or not (source.is_remote or query.classes)
-            by_class = source.class_counts(query) if named else None
-            if by_class is None:
-                by_class = {name: source.count(query) or 0 for name in query.classes or ("",)}
-            for name, n in by_class.items():
-                found[name] = found.get(name, 0) + n
-        limits = self.settings.balance
-        return make_plan(
-            found, images.sample(db), limits.min_per_class, limits.max_per_class or None
-        )
+        return plan(self, request)
 
-    def _finder(self) -> Finder:
+    def finder(self) -> Finder:
+        """Return what opens sources and searches them."""
         from curate.finding import Finder
 
-        told = self._notify, self._progress, self._clock
+        told = self.notify, self.progress, self.clock
         return Finder(self.settings, self.environ, *told, self.folder)
 
     def _rounds(
@@ -262,7 +233,7 @@ class Project:
             finder.set_quotas(self.db, request, questions)
             questions, gained = taken.open, taken.gained
             # With more to search for, candidates that wait for a retry are not waited for.
-            end = self._run(wait=not questions or not gained)
+            end = self.run(wait=not questions or not gained)
             tried += end.tried
             if not (questions and end.unmet and (gained or end.tried)):
                 break
@@ -272,7 +243,8 @@ class Project:
             raise failed
         return result
 
-    def _run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
+    def run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
+        """Download what is pending and wanted, under the settings."""
         from curate.fetch.run import run
 
         return run(
@@ -282,8 +254,8 @@ class Project:
             user_agent=config.user_agent(self.settings.fetch.contact),
             wait=wait,
             link=link,
-            progress=self._progress,
-            clock=self._clock,
+            progress=self.progress,
+            clock=self.clock,
             only=only,
         )
 
@@ -299,7 +271,7 @@ class Project:
             error=error,
         )
 
-    def _made(self) -> Path:
+    def made(self) -> Path:
         """Return the folder, which exists now."""
         return self.db.path.parent
 
@@ -307,7 +279,7 @@ class Project:
 
     def status(self) -> tuple[Counts, list[ClassCount], dict[str, int]]:
         """Return counts, classes, and skipped rows by reason."""
-        db = self._look()
+        db = self.look()
         return counts.counts(db), counts.class_counts(db), searches.skipped_rows(db)
 
     def verify(self, *, repair: bool = False) -> VerifyResult:
@@ -319,39 +291,23 @@ class Project:
         Raises:
             LockedError: to be repaired, but another process is fetching into this project.
         """
-        from curate.engine.local import LocalEngine
-        from curate.fetch.integrity import check_store, repair_store
+        from curate.checking import verify
 
-        engine = LocalEngine(self.settings.fetch.workers)
-        if repair:
-            config.tell_trust(self.folder, self.settings, self._notify)
-        with writer_lock(self._made(), "verify --repair") if repair else nullcontext():
-            found = check_store(self._look(), self.store, engine, self._progress)
-            if not repair:
-                faults = (*found.faults, *self._manifest_faults())
-                return VerifyResult(found.checked, faults, len(found.unrecorded), 0)
-            chosen = partial(self._run, wait=True, only=candidates.CHOSEN)
-            n_repaired, left = repair_store(self.db, self.store, found, chosen)
-        return VerifyResult(found.checked, (*left, *self._manifest_faults()), 0, n_repaired)
-
-    def _manifest_faults(self) -> Iterator[Fault]:
-        from curate.fetch.integrity import Fault
-        from curate.pack.manifest import verify_manifest
-
-        for folder in sorted((self.folder / "manifests").glob("v[0-9]*")):
-            name = f"manifests/{folder.name}"
-            try:
-                for each in verify_manifest(folder):
-                    yield Fault(each.kind, each.detail, path=f"{name}/{each.path}")
-            except PackError as error:
-                yield Fault("unreadable", error.message, path=name)
+        return verify(self, repair=repair)
 
     @property
     def duplicates(self) -> Duplicates:
         """Near-duplicates, decisions about them, and quality flags."""
         from curate.duplicates import Duplicates
 
-        return Duplicates(self._look(), self.settings, self._clock, self._progress)
+        return Duplicates(self.look(), self.settings, self.clock, self.progress)
+
+    @property
+    def people(self) -> People:
+        """Annotations, and the labels that follow from them."""
+        from curate.people import People
+
+        return People(self.look(), self.settings, self.clock, self.progress)
 
     # Making the dataset
 
@@ -369,31 +325,6 @@ class Project:
             PackError: nothing is left under these thresholds.
             UsageError: the recipe contradicts itself, or names what there is not.
         """
-        from curate.dedupe.neighbours import pairs_within
-        from curate.pack.build import pack
-        from curate.pack.table import kept_table
+        from curate.dataset import balance
 
-        db = self._look()
-        table = kept_table(images.kept(db), self.store.root.name, self.store.relative)
-        chosen = recipe if recipe is not None else self._recipe()
-        return pack(
-            table,
-            chosen if trust is None else replace(chosen, trust=trust),
-            self.folder,
-            dry_run=dry_run,
-            near_duplicates_searched=counts.near_duplicates_searched(db),
-            neighbours=pairs_within,
-            progress=self._progress,
-        )
-
-    def _recipe(self) -> Recipe:
-        from curate.pack.recipe import Recipe
-
-        given = self.settings.balance
-        return Recipe(
-            min_per_class=max(1, given.min_per_class),
-            max_per_class=given.max_per_class or None,
-            splits=given.splits,
-            seed=given.seed,
-            licenses=given.licenses,
-        )
+        return balance(self, recipe, trust=trust, dry_run=dry_run)

@@ -195,3 +195,111 @@ class Refused:
     """The one word that is counted."""
     detail: str = ""
     """One line for a person: what the decoder, the server or the guard said."""
+
+
+class Origin(StrEnum):
+    """Where a label comes from, strongest first."""
+
+    HUMAN = "human"
+    """A person, or several who agree."""
+    CONSENSUS = "consensus"
+    """Several people who do not all agree, reconciled."""
+    MODEL = "model"
+    """A model, above its threshold."""
+    SOURCE = "source"
+    """What the source itself knows, e.g. GBIF's species."""
+    QUERY = "query"
+    """The search text that found the image."""
+
+
+class Kind(StrEnum):
+    """What an annotation says."""
+
+    LABEL = "label"
+    """The classes of an image; none of them where the list is empty."""
+    REJECT = "reject"
+    """The image does not belong into the dataset."""
+    UNSURE = "unsure"
+    """The annotator cannot tell."""
+    UNDO = "undo"
+    """An earlier annotation of the same person is taken back."""
+    RENAME = "rename"
+    """A class has another name from now on, or goes up in another class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One decision by one annotator; a row that is never changed."""
+
+    key: str
+    """Made where it was decided; the same key twice is the same decision."""
+    kind: Kind
+    """What it says."""
+    annotator: str
+    """Who decided."""
+    decided_at: float
+    """Unix seconds."""
+    image_id: str | None = None
+    """The image; None for a rename."""
+    classes: tuple[str, ...] | None = None
+    """Classes of a label, sorted; of a rename: the old and the new name; else None."""
+    undoes: str | None = None
+    """Of an undo: the key of what it takes back."""
+    shown: tuple[str, ...] | None = None
+    """Classes that were proposed to the person; None: decided without a proposal."""
+    shown_score: float | None = None
+    """Score of that proposal, 0-1."""
+    shown_by: str | None = None
+    """SHA-256 of the model that proposed, or `source` or `query`."""
+    tool: str = "audit"
+    """Where it was decided: `audit`, `labelme` or `import`."""
+    queue: str = ""
+    """The queue that it came from; empty: the usual order."""
+    mode: str = ""
+    """How: `one`, `page` (confirmed with the rest of a page), `blind` (without proposal)."""
+    seconds: float | None = None
+    """Time that the person took for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Classes that a model proposes for an image."""
+
+    image_id: str
+    """The image."""
+    model: str
+    """SHA-256 of the model's file."""
+    classes: tuple[str, ...]
+    """What it proposes; empty: none of the classes."""
+    score: float
+    """Confidence in that, 0-1."""
+    scores: Mapping[str, float]
+    """Score of each class, the best first."""
+    made_at: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What the dataset says of an image in the end, with what was proposed for it."""
+
+    classes: tuple[str, ...] = ()
+    """Its classes, sorted; empty: none of them (or not known: `origin` is None)."""
+    origin: Origin | None = None
+    """Where they come from; None: nobody and nothing said anything."""
+    annotators: tuple[str, ...] = ()
+    """Who decided, sorted."""
+    score: float | None = None
+    """Confidence, 0-1, where there is one."""
+    conflict: bool = False
+    """People, or sources, contradict each other: nothing is chosen."""
+    rejected: bool = False
+    """A person said that it does not belong into the dataset."""
+    audited: bool = False
+    """A person has looked at it."""
+    proposed: tuple[str, ...] = ()
+    """Classes that the newest model, else the source or query, proposes."""
+    proposed_score: float | None = None
+    """The model's score for them, 0-1."""
+    proposed_by: str | None = None
+    """SHA-256 of that model; None: the source or query."""

@@ -229,7 +229,9 @@ def test_negatives_become_rows_without_labels_that_somebody_vouches_for(world: S
     here.fetch(queries=("beach",), classes=("",))
     here.fetch(queries=("city",), limit=2)
     project = here.project()
-    table = kept_table(images.kept(project.db), "images", project.store.relative)
+    table = kept_table(
+        images.kept(project.db), "images", project.store.relative, project.people.labels
+    )
     rows = table.to_pylist()
     assert sorted((row["labels"], row["label_origin"], row["query"]) for row in rows) == [
         *[([], "query", ["beach"])] * 6,
@@ -342,7 +344,7 @@ def test_a_search_that_can_no_longer_be_made_does_not_hold_up_the_rest(
 ) -> None:
     here = world(photos_per_class=40)
     project = here.project()
-    finder = project._finder()
+    finder = project.finder()
     request = FetchRequest(queries=("beach",), limit=30)
     for question in finder.open(project.db, request):
         finder.take(project.db, question)  # killed before anything was downloaded
@@ -371,7 +373,7 @@ def test_a_list_that_changed_is_not_resumed_in_its_middle(world: Start, tmp_path
     listed = tmp_path / "list.csv"
     listed.write_text("\n".join(["url", *urls[3:]]))
     project = here.project()
-    finder = project._finder()
+    finder = project.finder()
     (question,) = finder.open(project.db, FetchRequest(path=listed))
     page = next(question.source.pages(question.query)).candidates[:2]
     searches.add_page(project.db, question.search.id, page, "2")  # killed in the middle

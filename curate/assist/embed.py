@@ -118,7 +118,7 @@ def _open(model: Path, threads: int) -> InferenceSession:
     try:
         import onnxruntime
     except ImportError:
-        raise UsageError("models need onnxruntime", "pip install 'curate[models]'") from None
+        raise UsageError("models need onnxruntime", "pip install 'curate[train]'") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from curate.errors import CatalogError, CatalogTooNewError, LockedError, StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x63757261
 """Marks the file as ours, the letters "cura": other programs number their schemas too."""
 BUSY_TIMEOUT_S = 30.0

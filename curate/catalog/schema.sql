@@ -1,4 +1,4 @@
--- The catalog, version 1. Times are Unix seconds UTC; sizes are bytes; sides are pixels.
+-- The catalog, version 2. Times are Unix seconds UTC; sizes are bytes; sides are pixels.
 -- Migrations to later versions are in migrations/NNNN.sql and end in this same shape.
 
 CREATE TABLE searches (
@@ -168,4 +168,111 @@ END;
 CREATE TABLE dedupe_state (
     name TEXT PRIMARY KEY,            -- `settings` of the last search; `cache`, its token
     value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- People. The ledger only grows: nothing in it is ever changed or deleted.
+
+CREATE TABLE annotations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- order of arrival
+    key TEXT NOT NULL UNIQUE,         -- made where it was decided: sent twice, it is one row
+    kind TEXT NOT NULL,               -- label, reject, unsure, undo or rename
+    image_id TEXT,                    -- NULL for a rename
+    annotator TEXT NOT NULL,
+    classes TEXT,                     -- JSON list; []: none of them; of a rename: from and to
+    undoes TEXT,                      -- of an undo: the key of what it takes back
+    shown TEXT,                       -- JSON list of the classes proposed to the person; NULL: none
+    shown_score REAL,                 -- score of that proposal, 0-1
+    shown_by TEXT,                    -- SHA-256 of the model that proposed, or source or query
+    tool TEXT NOT NULL,               -- audit, labelme or import
+    queue TEXT NOT NULL DEFAULT '',   -- the queue it came from
+    mode TEXT NOT NULL DEFAULT '',    -- how: one by one, with the rest of a page, without proposal
+    seconds REAL,                     -- time the person took for it
+    decided_at REAL NOT NULL
+);
+CREATE INDEX annotations_image ON annotations (image_id) WHERE image_id IS NOT NULL;
+CREATE INDEX annotations_undoes ON annotations (undoes) WHERE undoes IS NOT NULL;
+CREATE TRIGGER annotations_fixed BEFORE UPDATE ON annotations BEGIN
+    SELECT RAISE(ABORT, 'annotations are never changed');
+END;
+CREATE TRIGGER annotations_kept BEFORE DELETE ON annotations BEGIN
+    SELECT RAISE(ABORT, 'annotations are never deleted');
+END;
+CREATE TRIGGER annotations_added AFTER INSERT ON annotations
+WHEN EXISTS (SELECT 1 FROM images WHERE image_id = NEW.image_id) BEGIN
+    INSERT INTO dedupe_queue VALUES (NEW.image_id, 0, 0) ON CONFLICT (image_id) DO NOTHING;
+END;
+
+CREATE TABLE annotators (
+    name TEXT PRIMARY KEY,
+    token_hash TEXT,                  -- SHA-256 of the secret in the link; NULL: no link
+    added_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE assignments (
+    image_id TEXT NOT NULL,
+    annotator TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    given_at REAL NOT NULL,
+    PRIMARY KEY (image_id, annotator, queue)
+) WITHOUT ROWID;
+
+CREATE TABLE class_lists (
+    version INTEGER PRIMARY KEY,
+    names TEXT NOT NULL,              -- JSON list, in the order they are shown
+    exclusive INTEGER NOT NULL,       -- 1: an image has one class
+    made_at REAL NOT NULL
+);
+
+-- Models, and what they say.
+
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,      -- of the model's file
+    name TEXT NOT NULL,               -- the file's name
+    classes TEXT NOT NULL,            -- JSON list of the classes that it proposes
+    exclusive INTEGER NOT NULL,       -- 1: one class each
+    settings TEXT NOT NULL,           -- JSON object: preset, map, thresholds
+    added_at REAL NOT NULL
+);
+
+CREATE TABLE proposals (
+    image_id TEXT NOT NULL,
+    model_id INTEGER NOT NULL REFERENCES models (id),
+    classes TEXT NOT NULL,            -- JSON list of the classes proposed; may be empty
+    score REAL NOT NULL,              -- confidence in them, 0-1
+    scores TEXT NOT NULL,             -- JSON object: class to score, the best first
+    made_at REAL NOT NULL,
+    PRIMARY KEY (image_id, model_id)
+) WITHOUT ROWID;
+CREATE INDEX proposals_model ON proposals (model_id);
+
+CREATE TABLE queues (
+    queue TEXT NOT NULL,              -- uncertain, suspects, disagreements, different, random, …
+    image_id TEXT NOT NULL,
+    place INTEGER NOT NULL,           -- the first is the most urgent
+    suggested TEXT,                   -- JSON list of classes, if it has another opinion
+    score REAL,                       -- what it was ordered by
+    blind INTEGER NOT NULL DEFAULT 0, -- 1: shown without proposal
+    PRIMARY KEY (queue, image_id)
+) WITHOUT ROWID;
+CREATE INDEX queues_place ON queues (queue, place);
+
+-- What must be cited.
+
+CREATE TABLE citations (
+    source TEXT NOT NULL,
+    key TEXT NOT NULL,                -- e.g. the key of a GBIF download
+    doi TEXT,
+    text TEXT NOT NULL,               -- the citation, as it is to be printed
+    PRIMARY KEY (source, key)
+) WITHOUT ROWID;
+
+CREATE TABLE downloads (
+    key TEXT PRIMARY KEY,             -- GBIF's name of the download
+    predicate TEXT NOT NULL,          -- JSON of what was asked
+    status TEXT NOT NULL,             -- GBIF's word
+    doi TEXT,
+    n_bytes INTEGER,
+    n_records INTEGER,
+    requested_at REAL NOT NULL
 ) WITHOUT ROWID;

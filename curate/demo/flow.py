@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.checking import VerifyResult
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from curate.demo.truth import Truth, compare
 from curate.errors import UsageError
 from curate.finding import FetchRequest
 from curate.progress import Progress, silent
-from curate.project import FetchResult, Project, VerifyResult
+from curate.project import FetchResult, Project
 from curate.report.facts import MissingRow, ReportFacts, Thumb, missing_rows
 
 if TYPE_CHECKING:

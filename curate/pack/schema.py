@@ -64,13 +64,15 @@ INPUT = pa.schema(
     [
         *_IMAGE,
         *_DECISION,
+        pa.field("set_aside", pa.string()),
         pa.field("group_hints", _STRINGS),
         *_PROVENANCE,
         pa.field("meta", _TEXT_MAP),
         _FETCHED_AT,
     ]
 )
-"""One kept image per row, in any order. `label_origin` null: nobody has labelled it."""
+"""One kept image per row, in any order. `label_origin` null: nobody has labelled it.
+`set_aside`: why no label could be chosen, `conflict` or `rejected`."""
 
 MANIFEST = pa.schema(
     [

@@ -6,7 +6,7 @@ Local paths of a user's own files stay out of datasets: a `file:` URL becomes nu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +14,17 @@ import pyarrow as pa
 
 from curate.catalog.images import KeptImage
 from curate.pack.schema import INPUT
+from curate.records import Label
+
+Labelled = Callable[[list[KeptImage]], Mapping[str, Label]]
+"""Resolves the labels of a page of images; image id to label."""
 
 
 def kept_table(
-    pages: Iterable[list[KeptImage]], root: str, relative: Callable[[str, str], str]
+    pages: Iterable[list[KeptImage]],
+    root: str,
+    relative: Callable[[str, str], str],
+    labelled: Labelled,
 ) -> pa.Table:
     """Return one row per image, in the order of the pages.
 
@@ -25,18 +32,23 @@ def kept_table(
         pages: images from the catalog.
         root: the store's folder, relative to the project folder.
         relative: an image's path below the store's root, from its id and format.
+        labelled: resolves the labels of a page.
 
     Returns:
         A table with the columns of `INPUT`.
     """
     batches = []
     for page in pages:
-        rows = [_row(each, f"{root}/{relative(each.image_id, each.format)}") for each in page]
+        labels = labelled(page)
+        rows = [
+            _row(each, f"{root}/{relative(each.image_id, each.format)}", labels[each.image_id])
+            for each in page
+        ]
         batches.append(pa.RecordBatch.from_pylist(rows, schema=INPUT))
     return pa.Table.from_batches(batches, schema=INPUT)
 
 
-def _row(image: KeptImage, path: str) -> dict[str, Any]:
+def _row(image: KeptImage, path: str, label: Label) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "path": path,
@@ -45,11 +57,15 @@ def _row(image: KeptImage, path: str) -> dict[str, Any]:
         "height_px": image.height_px,
         "format": image.format,
         "phash": image.phash,
-        "labels": [name for name in image.classes if name],
-        "label_origin": _origin(image),
-        "annotators": [],
-        "proposed_labels": [],
-        "audited": False,
+        "labels": list(label.classes),
+        "label_origin": label.origin,
+        "annotators": list(label.annotators),
+        "score": label.score,
+        "proposed_labels": list(label.proposed),
+        "proposed_score": label.proposed_score,
+        "proposed_by": label.proposed_by,
+        "audited": label.audited,
+        "set_aside": _set_aside(label),
         "group_hints": list(image.groups),
         "source": image.source,
         "source_id": image.source_id,
@@ -66,7 +82,7 @@ def _row(image: KeptImage, path: str) -> dict[str, Any]:
     }
 
 
-def _origin(image: KeptImage) -> str | None:
-    if not image.classes:
-        return None
-    return "query" if image.from_query else "source"
+def _set_aside(label: Label) -> str | None:
+    if label.rejected:
+        return "rejected"
+    return "conflict" if label.conflict else None

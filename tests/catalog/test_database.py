@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -75,16 +76,17 @@ def test_a_catalog_of_an_older_version_is_migrated_once(
     before = contents(db)
     db.close()
     scripts = {
-        "migrations/0002.sql": "ALTER TABLE candidates ADD COLUMN colour TEXT;\n",
-        "migrations/0003.sql": "CREATE TABLE shades (name TEXT);\n\n"
+        f"migrations/{SCHEMA_VERSION + 1:04d}.sql": "ALTER TABLE candidates "
+        "ADD COLUMN colour TEXT;\n",
+        f"migrations/{SCHEMA_VERSION + 2:04d}.sql": "CREATE TABLE shades (name TEXT);\n\n"
         "-- A trigger has statements inside.\n"
         "CREATE TRIGGER t AFTER INSERT ON shades BEGIN\n"
         "  UPDATE candidates SET colour = NEW.name;\nEND;\n",
     }
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 2)
     monkeypatch.setattr(database, "_read_sql", scripts.__getitem__)
     db = Database(path)
-    assert db.version() == 3
+    assert db.version() == SCHEMA_VERSION + 2
     db.execute("INSERT INTO shades VALUES ('red')")
     assert db.all("SELECT colour FROM candidates") == [("red",), ("red",)]
     after = contents(db)
@@ -94,6 +96,25 @@ def test_a_catalog_of_an_older_version_is_migrated_once(
     Database(path).close()  # nothing is left to migrate: each script would fail a second time
 
 
+def shapes(path: Path) -> dict[str, str]:
+    """Return the statements that made everything in a catalog, without white space."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return {name: "".join(sql.split()) for name, sql in rows}
+
+
+def test_a_catalog_of_the_first_version_migrates_to_the_shape_of_a_new_one(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    first = (Path(__file__).parents[1] / "golden" / "catalog_v1.sql").read_text()
+    with contextlib.closing(sqlite3.connect(old)) as connection:
+        connection.executescript(first)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    Database(old).close()
+    Database(new).close()
+    assert shapes(old) == shapes(new)
+
+
 def test_a_migration_that_fails_changes_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,14 +122,14 @@ def test_a_migration_that_fails_changes_nothing(
     before = contents(db)
     db.close()
     with monkeypatch.context() as patch:
-        patch.setattr(database, "SCHEMA_VERSION", 2)
+        patch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
         patch.setattr(
             database, "_read_sql", lambda _: "DROP TABLE pings;\nDROP TABLE no_such_table;\n"
         )
         with pytest.raises(CatalogError, match="no_such_table"):
             Database(path)
     db = Database(path)
-    assert db.version() == SCHEMA_VERSION == 1
+    assert db.version() == SCHEMA_VERSION
     assert contents(db) == before
     db.close()
 

@@ -1,0 +1,1 @@
+"""A thin face: the audit page and the scoring endpoint."""
