@@ -18,7 +18,7 @@ from curate.catalog.database import writer_lock
 from curate.engine.local import LocalEngine
 from curate.errors import PackError
 from curate.fetch.integrity import Fault, check_store, repair_store
-from curate.pack.manifest import verify_manifest
+from curate.pack.verify import verify_manifest
 
 if TYPE_CHECKING:
     from curate.project import Project

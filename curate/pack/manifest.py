@@ -18,7 +18,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,9 @@ CARD = "README.md"
 ATTRIBUTION = "ATTRIBUTION.csv"
 ROWS_PER_GROUP = 65_536
 """Rows of a Parquet row group: what a reader must hold at once, and what is written at once."""
+BATCH_ROWS = 4096
+"""Rows that are read at once where each becomes an object."""
+PARQUET = ".parquet"
 _VERSION = re.compile(r"v(\d{4,})")
 
 
@@ -54,23 +57,36 @@ class Manifest:
         """The name of the folder, e.g. `v0001`."""
         return self.path.name
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its Parquet files without the suffix: train, val, test, and what else there is."""
+        listed = {name.removesuffix(PARQUET) for name in self.info["files"] if PARQUET in name}
+        return (*SPLITS, *sorted(listed - set(SPLITS)))
+
+    @property
+    def project(self) -> Path:
+        """The project folder, to which the paths of images are relative."""
+        return self.path.absolute().parent.parent
+
     def table(self, split: str | None = None, columns: list[str] | None = None) -> pa.Table:
         """Read the rows of one split, or of all in the order train, val, test."""
         names = SPLITS if split is None else (split,)
         parts = [pq.read_table(self.path / f"{name}.parquet", columns=columns) for name in names]
         return pa.concat_tables(parts).replace_schema_metadata()
 
+    def batches(
+        self, columns: list[str], parts: Sequence[str] | None = None, n_rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """Read rows in batches, in the order of the files: memory stays small.
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something wrong with a manifest."""
-
-    kind: str
-    """missing, changed, unreadable, schema, rows, split or leak."""
-    path: str
-    """The file it is about, relative to the manifest's folder."""
-    detail: str
-    """One line for a person."""
+        Args:
+            columns: the columns to read.
+            parts: Parquet files without the suffix; None: all of them.
+            n_rows: rows of a batch at most.
+        """
+        for part in self.parts if parts is None else parts:
+            with pq.ParquetFile(self.path / f"{part}{PARQUET}") as file:
+                yield from file.iter_batches(n_rows, columns=columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,31 @@ def versions(manifests: Path) -> list[Path]:
         return []
     numbered = [(_VERSION.fullmatch(path.name), path) for path in manifests.iterdir()]
     return [path for _, path in sorted((int(m[1]), path) for m, path in numbered if m)]
+
+
+def find_manifest(manifests: Path, name: str | None) -> Manifest:
+    """Open a manifest by its version, or the newest one.
+
+    Args:
+        manifests: where versions live.
+        name: e.g. `v0002`, `2`, or the path of a manifest's folder; None: the newest.
+
+    Raises:
+        PackError: there is none, or none of that name.
+    """
+    known = versions(manifests)
+    if name is None:
+        if not known:
+            raise PackError(f"there is no manifest in {manifests}", "make one: `curate balance`")
+        return read_manifest(known[-1])
+    if (Path(name) / INFO).is_file():
+        return read_manifest(Path(name))
+    wanted = f"v{int(name):04d}" if name.isdecimal() else name
+    for path in known:
+        if path.name == wanted:
+            return read_manifest(path)
+    there = ", ".join(path.name for path in known[-10:]) or "none"
+    raise PackError(f"there is no manifest {name} in {manifests}", f"there are: {there}")
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -239,54 +280,3 @@ def leaks(path: Path) -> list[str]:
             both = here.filter(pc.is_in(here, value_set=others)).unique()
             found.update(f"{column} {value}" for value in both.to_pylist())
     return sorted(found)
-
-
-def verify_manifest(path: Path) -> list[Fault]:
-    """Check that the files are those that were written, and that no group is on two sides.
-
-    Args:
-        path: a manifest's folder.
-
-    Returns:
-        What is wrong; empty if nothing is.
-
-    Raises:
-        PackError: there is no manifest to check.
-    """
-    manifest = read_manifest(path)
-    faults: list[Fault] = []
-    for name in sorted({*manifest.info["files"], *(f"{split}.parquet" for split in SPLITS)}):
-        faults += _file_faults(path / name, manifest.info["files"].get(name))
-    if not any(f.kind in ("missing", "unreadable", "schema") for f in faults):
-        faults += [Fault("leak", INFO, f"{leak} is on two sides") for leak in leaks(path)]
-    return faults
-
-
-def _file_faults(path: Path, said: object) -> list[Fault]:
-    if not isinstance(said, dict):
-        return [Fault("missing", path.name, f"{INFO} does not list it")]
-    if not path.is_file():
-        return [Fault("missing", path.name, "listed, but not there")]
-    faults = []
-    if sha256_of(path) != said.get("sha256"):
-        faults.append(Fault("changed", path.name, "the bytes are not those that were written"))
-    if path.suffix == ".parquet":
-        faults += _parquet_faults(path, said)
-    return faults
-
-
-def _parquet_faults(path: Path, said: Mapping[str, Any]) -> list[Fault]:
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        return [Fault("unreadable", path.name, str(error).splitlines()[0])]
-    if not table.schema.equals(MANIFEST):
-        return [Fault("schema", path.name, "the columns are not those of a manifest")]
-    faults = []
-    if table.num_rows != said.get("rows"):
-        detail = f"{table.num_rows} rows, {said.get('rows')} were written"
-        faults.append(Fault("rows", path.name, detail))
-    strangers = set(table.column("split").unique().to_pylist()) - {path.stem}
-    if strangers:
-        faults.append(Fault("split", path.name, f"rows of split {', '.join(sorted(strangers))}"))
-    return faults
