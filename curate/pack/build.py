@@ -264,6 +264,8 @@ def _rows(
         "label": labels.first() if exclusive else pa.nulls(len(members), pa.string()),
         "split": pa.array([split] * len(members), pa.string()),
         "group_id": plan.group_id.take(pa.array(members)),
+        "fold": pa.nulls(len(members), pa.int16()),
+        "augment_seed": pa.nulls(len(members), pa.int64()),
         "meta": taken.column("meta").cast(MANIFEST.field("meta").type),
     }
     columns = [made[name] if name in made else taken.column(name) for name in MANIFEST.names]

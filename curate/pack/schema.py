@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from curate.errors import PackError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a column of `MANIFEST` is added, removed, renamed or retyped."""
 
 _STRINGS = pa.list_(pa.string())
@@ -65,6 +65,7 @@ INPUT = pa.schema(
         *_IMAGE,
         *_DECISION,
         pa.field("set_aside", pa.string()),
+        pa.field("quality_flags", pa.int8()),
         pa.field("group_hints", _STRINGS),
         *_PROVENANCE,
         pa.field("meta", _TEXT_MAP),
@@ -72,7 +73,8 @@ INPUT = pa.schema(
     ]
 )
 """One kept image per row, in any order. `label_origin` null: nobody has labelled it.
-`set_aside`: why no label could be chosen, `conflict` or `rejected`."""
+`set_aside`: why no label could be chosen, `conflict` or `rejected`. `quality_flags`: under how
+many quality flags the picture stands; null: not known."""
 
 MANIFEST = pa.schema(
     [
@@ -81,12 +83,15 @@ MANIFEST = pa.schema(
         *_DECISION,
         _required("split", pa.string()),
         _required("group_id", pa.string()),
+        pa.field("fold", pa.int16()),
+        pa.field("augment_seed", pa.int64()),
         *_PROVENANCE,
         pa.field("meta", _PAIRS),
         _FETCHED_AT,
     ]
 )
-"""The columns of `train.parquet`, `val.parquet` and `test.parquet`, in this order."""
+"""The columns of `train.parquet`, `val.parquet`, `test.parquet` and, where asked for, of
+`unlabelled.parquet`, in this order."""
 
 
 def conform(table: pa.Table, schema: pa.Schema = INPUT) -> pa.Table:

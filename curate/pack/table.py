@@ -66,6 +66,7 @@ def _row(image: KeptImage, path: str, label: Label) -> dict[str, Any]:
         "proposed_by": label.proposed_by,
         "audited": label.audited,
         "set_aside": _set_aside(label),
+        "quality_flags": None,
         "group_hints": list(image.groups),
         "source": image.source,
         "source_id": image.source_id,

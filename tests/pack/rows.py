@@ -39,6 +39,8 @@ def row(
         "proposed_score": None,
         "proposed_by": None,
         "audited": False,
+        "set_aside": None,
+        "quality_flags": None,
         "group_hints": list(hints),
         "source": "gbif",
         "source_id": f"{4000 + number}:0",

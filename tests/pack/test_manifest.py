@@ -326,6 +326,7 @@ TYPES = {
     "string": pa.string(),
     "int64": pa.int64(),
     "int32": pa.int32(),
+    "int16": pa.int16(),
     "uint64": pa.uint64(),
     "float32": pa.float32(),
     "bool": pa.bool_(),
