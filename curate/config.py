@@ -125,6 +125,33 @@ class DedupeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassesSettings:
+    """The classes, until `curate classes set` says otherwise."""
+
+    names: tuple[str, ...] = _setting((), "names, in the order they are shown; none: the hints'")
+    exclusive: bool = _setting(False, "whether an image has one class at most")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSettings:
+    """What people decide, and what becomes of it."""
+
+    backup_dir: str = _setting(
+        "", "folder outside the project for dated copies of all annotations; empty: none"
+    )
+    backup_every: int = _setting(200, "annotations between two such copies in one session", least=1)
+    consensus: str = _setting(
+        "", "what people who disagree amount to: majority or dawid-skene; empty: a conflict"
+    )
+    threshold: float = _setting(
+        0.0,
+        "score from which a model's proposal is a label, where the model has no threshold of its "
+        "own; 0: never",
+        most=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class QualitySettings:
     """When an image is flagged. Nothing is excluded for it unless asked."""
 
@@ -146,6 +173,8 @@ class Settings:
     balance: BalanceSettings = BalanceSettings()
     dedupe: DedupeSettings = DedupeSettings()
     quality: QualitySettings = QualitySettings()
+    classes: ClassesSettings = ClassesSettings()
+    label: LabelSettings = LabelSettings()
 
 
 def load(folder: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
@@ -285,7 +314,9 @@ def _convert_toml(kind: Any, value: Any, bounds: tuple[float, float]) -> Any:
     is_list = isinstance(value, list)
     if is_list and element is kind:
         raise ValueError(f"{value!r} is a list, {_expected(kind)} is expected")
-    if any(isinstance(part, bool) or not isinstance(part, wanted) for part in parts):
+    if any(
+        isinstance(part, bool) != (kind is bool) or not isinstance(part, wanted) for part in parts
+    ):
         raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected")
     return _convert(kind, value, bounds)
 
@@ -309,6 +340,10 @@ def _convert(kind: Any, value: Any, bounds: tuple[float, float]) -> Any:
     try:
         if isinstance(value, float) and kind is int:
             raise ValueError
+        if kind is bool and str(value).lower() not in ("true", "false"):
+            raise ValueError
+        if kind is bool:
+            return str(value).lower() == "true"
         converted = kind(value)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected") from None
@@ -321,13 +356,15 @@ def _convert(kind: Any, value: Any, bounds: tuple[float, float]) -> Any:
 
 
 def _expected(kind: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a text"}
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     return names.get(kind, "a list")
 
 
 def _toml_value(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml_value(part) for part in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

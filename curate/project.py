@@ -307,7 +307,7 @@ class Project:
         """Annotations, and the labels that follow from them."""
         from curate.people import People
 
-        return People(self.look(), self.settings, self.clock, self.progress)
+        return People(self.look(), self.settings, self.clock, self.progress, self.notify)
 
     # Making the dataset
 

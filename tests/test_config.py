@@ -164,7 +164,13 @@ def test_every_setting_is_explained_and_can_be_set_by_a_variable(
 ) -> None:
     default = getattr(getattr(Settings(), section), key)
     assert describe(section, key)[0].isupper()
-    other = {int: 7, float: 7.5, str: "http://x"}.get(type(default), default)
+    most = next(
+        each.metadata["range"][1]
+        for each in dataclasses.fields(getattr(Settings(), section))
+        if each.name == key
+    )
+    samples = {int: 7, float: min(7.5, most), str: "http://x", bool: True}
+    other = samples.get(type(default), default)
     shown = ",".join(map(str, other)) if isinstance(other, tuple) else str(other)
     settings = load(tmp_path, {f"CURATE_{section}_{key}".upper(): shown}, {})
     assert getattr(getattr(settings, section), key) == other

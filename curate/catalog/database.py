@@ -36,17 +36,22 @@ class Database:
     Args:
         path: the SQLite file, made with its tables if absent, only read where nothing can
             be written; `MEMORY` for an empty catalog that leaves no trace.
+        any_thread: let other threads than this one use it; they must take turns.
 
     Raises:
         CatalogTooNewError: a newer curate wrote it. The file is left as it is.
         CatalogError: it is not a catalog, or cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, any_thread: bool = False) -> None:
         self.path = path
         try:
             self._connection = sqlite3.connect(
-                _uri(path), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+                _uri(path),
+                uri=True,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=not any_thread,
             )
         except sqlite3.Error as error:
             raise _cannot_open(path, error) from error

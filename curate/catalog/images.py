@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,8 @@ LONGEST_STEP_S = 60.0
 """A longer time without an image is a pause between two runs."""
 SEPARATOR = "\x1f"
 """Between the parts of a concatenated list (the ASCII unit separator)."""
+_UNIT = "\x1e"
+"""Between a class and whether the source itself knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class KeptImage:
     """Group hints of all its candidates, and of its near-duplicates, sorted."""
     queries: tuple[str, ...]
     """Search texts that found it, sorted."""
+    source_classes: tuple[str, ...] = ()
+    """Those of `classes` that a source itself knows, not only a search text."""
+    disputed: bool = False
+    """One table, folder or search gives this image different classes in different places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +105,11 @@ SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
     first.source, first.source_id, first.url, first.page_url, first.author, first.license,
     first.license_url, first.rights_holder, first.attribution, first.meta,
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
-        SELECT DISTINCT classes.name AS part FROM candidates AS every
+        SELECT DISTINCT classes.name || char(30) || (searches.query = ''
+            OR searches.request ->> '$.class_by' IS NOT NULL) AS part FROM candidates AS every
         JOIN hints ON hints.candidate_id = every.id JOIN classes ON classes.id = class_id
+        JOIN searches ON searches.id = hints.search_id
         WHERE every.image_id = images.image_id ORDER BY 1)),
-    NOT EXISTS (SELECT 1 FROM candidates AS every
-        JOIN hints ON hints.candidate_id = every.id JOIN searches ON searches.id = hints.search_id
-        WHERE every.image_id = images.image_id
-        AND (searches.query = '' OR searches.request ->> '$.class_by' IS NOT NULL)),
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
         SELECT group_hint AS part FROM candidates AS every
         WHERE every.image_id = images.image_id AND group_hint IS NOT NULL
@@ -119,25 +124,75 @@ SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
         UNION SELECT searches.query FROM candidates AS every
         JOIN hints ON hints.candidate_id = every.id JOIN searches ON searches.id = hints.search_id
         WHERE every.image_id = images.image_id AND searches.query != '' ORDER BY 1))
-FROM images JOIN candidates AS first ON first.id = first_id
-WHERE excluded IS NULL AND images.image_id > ? ORDER BY images.image_id LIMIT ?
+FROM {rows}
+"""
+_PAGE = _KEPT.format(
+    rows="images JOIN candidates AS first ON first.id = first_id "
+    "WHERE excluded IS NULL AND images.image_id > ? ORDER BY images.image_id LIMIT ?"
+)
+_CHOSEN = _KEPT.format(
+    rows="json_each(?) AS wanted CROSS JOIN images ON images.image_id = wanted.value "
+    "CROSS JOIN candidates AS first ON first.id = first_id WHERE excluded IS NULL"
+)
+
+# Only an image with several candidates, or a candidate that came twice, can be disputed.
+_DISPUTED = """
+SELECT DISTINCT image_id FROM (
+    SELECT image_id, search_id, COUNT(DISTINCT named) AS n FROM (
+        SELECT image_id, hints.search_id, every.id, GROUP_CONCAT(class_id) AS named
+        FROM candidates AS every
+        CROSS JOIN (SELECT * FROM hints ORDER BY candidate_id, search_id, class_id) AS hints
+            ON hints.candidate_id = every.id
+        CROSS JOIN searches ON searches.id = hints.search_id
+        WHERE image_id IN (SELECT image_id FROM candidates INDEXED BY candidates_state
+            WHERE state = 'duplicate')
+        AND (searches.query = '' OR searches.request ->> '$.class_by' IS NOT NULL)
+        GROUP BY every.id, hints.search_id)
+    GROUP BY image_id, search_id) WHERE n > 1
+UNION SELECT image_id FROM disputes JOIN candidates ON candidates.id = candidate_id
+WHERE image_id NOT NULL
 """
 
 
 def kept(db: Database) -> Iterator[list[KeptImage]]:
     """Yield all kept images in pages, ordered by image id."""
     after = ""
-    while rows := db.all(_KEPT, (after, PAGE_ROWS)):
+    disputed = disputed_images(db)
+    while rows := db.all(_PAGE, (after, PAGE_ROWS)):
         after = rows[-1][0]
-        yield [_kept_image(row) for row in rows]
+        yield [_kept_image(row, disputed) for row in rows]
 
 
-def _kept_image(row: tuple[Any, ...]) -> KeptImage:
-    plain: list[Any] = list(row[:-4])
-    classes, from_query, groups, queries = row[-4:]
+def some_kept(db: Database, image_ids: Sequence[str]) -> list[KeptImage]:
+    """Return some kept images, in the order of the ids; unknown and excluded ones are absent."""
+    disputed = disputed_images(db)
+    return [_kept_image(row, disputed) for row in db.all(_CHOSEN, (json.dumps(image_ids),))]
+
+
+def disputed_images(db: Database) -> frozenset[str]:
+    """Return the images that one search gives different classes in different places.
+
+    A table that lists a URL twice, a folder that holds a photo in two class folders, an
+    archive in which one photo shows two species: the source contradicts itself. What search
+    texts found, several of them perhaps, contradicts nothing.
+    """
+    return frozenset(image_id for (image_id,) in db.all(_DISPUTED))
+
+
+def _kept_image(row: tuple[Any, ...], disputed: frozenset[str]) -> KeptImage:
+    plain: list[Any] = list(row[:-3])
+    named, groups, queries = row[-3:]
     plain[5] = unsigned64(plain[5])
+    hints = [part.split(_UNIT) for part in _parts(named)]
+    own = tuple(sorted(name for name, is_own in hints if is_own == "1"))
     return KeptImage(  # type: ignore[call-arg] # sixteen plain columns, in the fields' order
-        *plain, _parts(classes), bool(from_query), _parts(groups), _parts(queries)
+        *plain,
+        tuple(sorted({name for name, _ in hints})),
+        not own,
+        _parts(groups),
+        _parts(queries),
+        own,
+        row[0] in disputed,
     )
 
 

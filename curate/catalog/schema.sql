@@ -170,6 +170,12 @@ CREATE TABLE dedupe_state (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE disputes (
+    candidate_id INTEGER NOT NULL REFERENCES candidates (id), -- was offered with other classes
+    search_id INTEGER NOT NULL REFERENCES searches (id),      -- by the same search
+    PRIMARY KEY (candidate_id, search_id)
+) WITHOUT ROWID;
+
 -- People. The ledger only grows: nothing in it is ever changed or deleted.
 
 CREATE TABLE annotations (
@@ -191,6 +197,7 @@ CREATE TABLE annotations (
 );
 CREATE INDEX annotations_image ON annotations (image_id) WHERE image_id IS NOT NULL;
 CREATE INDEX annotations_undoes ON annotations (undoes) WHERE undoes IS NOT NULL;
+CREATE INDEX annotations_general ON annotations (id) WHERE image_id IS NULL;
 CREATE TRIGGER annotations_fixed BEFORE UPDATE ON annotations BEGIN
     SELECT RAISE(ABORT, 'annotations are never changed');
 END;
@@ -202,10 +209,24 @@ WHEN EXISTS (SELECT 1 FROM images WHERE image_id = NEW.image_id) BEGIN
     INSERT INTO dedupe_queue VALUES (NEW.image_id, 0, 0) ON CONFLICT (image_id) DO NOTHING;
 END;
 
+CREATE TABLE decisions (
+    image_id TEXT NOT NULL,
+    annotator TEXT NOT NULL,
+    annotation_id INTEGER NOT NULL REFERENCES annotations (id), -- the newest in force
+    PRIMARY KEY (image_id, annotator)
+) WITHOUT ROWID;
+CREATE INDEX decisions_annotator ON decisions (annotator);
+
 CREATE TABLE annotators (
     name TEXT PRIMARY KEY,
     token_hash TEXT,                  -- SHA-256 of the secret in the link; NULL: no link
     added_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,            -- SHA-256 of the secret in a browser's cookie
+    annotator TEXT NOT NULL,
+    began_at REAL NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE assignments (
@@ -256,6 +277,7 @@ CREATE TABLE queues (
     PRIMARY KEY (queue, image_id)
 ) WITHOUT ROWID;
 CREATE INDEX queues_place ON queues (queue, place);
+CREATE INDEX queues_blind ON queues (image_id) WHERE blind = 1;
 
 -- What must be cited.
 

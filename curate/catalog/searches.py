@@ -181,6 +181,8 @@ def add_page(
             "WHERE state IN ('pending', 'failed') AND url != excluded.url",
             (_row(each, search_id) for each in candidates),
         )
+        if _largest_id(db) - before < len(candidates):
+            _dispute(db, search_id, candidates)
         db.many(
             "INSERT INTO hints (class_id, candidate_id, search_id) "
             "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
@@ -204,6 +206,28 @@ def add_page(
             ),
         )
         return _largest_id(db) - before
+
+
+def _dispute(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
+    """Note the candidates that this search has offered before with other classes."""
+    offered: dict[tuple[str, str], set[frozenset[str]]] = {}
+    for each in candidates:
+        if each.classes:
+            names = frozenset(map(clean, each.classes))
+            offered.setdefault((each.source, clean(each.source_id)), set()).add(names)
+    for (source, source_id), sets in offered.items():
+        rows = db.all(
+            "SELECT candidates.id, classes.name FROM candidates "
+            "LEFT JOIN hints ON candidate_id = candidates.id AND hints.search_id = ? "
+            "LEFT JOIN classes ON classes.id = class_id WHERE source = ? AND source_id = ?",
+            (search_id, source, source_id),
+        )
+        before = frozenset(name for _, name in rows if name is not None)
+        if len(sets | {before} if before else sets) > 1:
+            db.execute(
+                "INSERT INTO disputes VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (rows[0][0], search_id),
+            )
 
 
 def _largest_id(db: Database) -> int:
