@@ -149,6 +149,8 @@ class LabelSettings:
         "own; 0: never",
         most=1,
     )
+    annotator: str = _setting("", "name under which you label; empty: your user name")
+    batch: int = _setting(200, "images in one working folder of Labelme", least=1)
 
 
 @dataclass(frozen=True, slots=True)
