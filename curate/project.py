@@ -32,6 +32,7 @@ from curate.store import Store
 if TYPE_CHECKING:
     from curate.checking import VerifyResult
     from curate.duplicates import Duplicates
+    from curate.exporting import Manifests
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
     from curate.pack.build import PackResult
@@ -308,6 +309,13 @@ class Project:
         from curate.people import People
 
         return People(self.look(), self.settings, self.clock, self.progress, self.notify)
+
+    @property
+    def manifests(self) -> Manifests:
+        """The manifests that there are: to look at, compare, check and export."""
+        from curate.exporting import Manifests
+
+        return Manifests(self.folder, self.progress)
 
     # Making the dataset
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from curate import __version__
-from curate.cli import balance, dedupe, demo, doctor, fetch, folder, status
+from curate.cli import balance, dedupe, demo, doctor, export, fetch, folder, manifest, status
 from curate.cli.session import JsonOption, QuietOption, Session, VerboseOption, report_error
 from curate.errors import ExitCode
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (fetch, status, dedupe, balance, folder, doctor, demo):
+for module in (fetch, status, dedupe, balance, manifest, export, folder, doctor, demo):
     module.register(app)
 
 
@@ -76,7 +76,8 @@ def _refuse(error: Exception) -> ExitCode:
         print(text)
         return ExitCode.DONE
     session = Session(Path(), as_json="--json" in sys.argv, quiet=False, verbose=False)
-    names = [str(each.name) for each in app.registered_commands]
+    known = [*app.registered_commands, *app.registered_groups]
+    names = [str(each.name) for each in known]
     called = next((f"{each} " for each in sys.argv[1:] if each in names), "")
     report_error(session, "usage", text.rstrip("."), f"see `curate {called}--help`")
     return ExitCode.USAGE

@@ -63,6 +63,10 @@ class Manifest:
         listed = {name.removesuffix(PARQUET) for name in self.info["files"] if PARQUET in name}
         return (*SPLITS, *sorted(listed - set(SPLITS)))
 
+    def n_rows(self, part: str) -> int:
+        """Return how many rows a Parquet file was written with."""
+        return int(self.info["files"][f"{part}{PARQUET}"]["rows"])
+
     @property
     def project(self) -> Path:
         """The project folder, to which the paths of images are relative."""

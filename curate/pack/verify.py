@@ -142,7 +142,7 @@ def image_faults(
         progress: told how many files were read.
     """
     root = manifest.project if root is None else root
-    total = sum(manifest.info["files"][f"{part}.parquet"]["rows"] for part in manifest.parts)
+    total = sum(manifest.n_rows(part) for part in manifest.parts)
     others: dict[str, tuple[str, str]] = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for done, found in _hashed(manifest, root, pool):
