@@ -1,14 +1,10 @@
-"""Which images and classes a dataset takes: trust, licences, minimum and cap.
+"""Which images and classes a dataset takes: trust, licences, filters, minimum and caps.
 
 Nothing is deleted, balance only selects, and what it leaves out it counts by reason. The
-minimum drops a class; its images lose that label, and drop out when they have none left.
-The cap samples: every image draws a number from its id (see `chance`), and the smallest
-numbers stay. With one label per image that is exact. With several, a cap can pull another
-class below its minimum, so images are added one by one, rarest class first, never above a
-cap: first until each class has its minimum, then until its cap. If a class still falls
-short, the order that prefers images with few labels is tried; if that does not help either,
-the class furthest below its minimum is dropped and the selection starts again without it,
-so that what comes out always keeps both limits.
+minimum drops a class; its images lose that label, and drop out when they have none left. A cap
+takes images in the order of keeping (see `keep`). With one label per image that is exact; with
+several, minimum and cap are solved together (see `multilabel`). Where no choice keeps both for
+every class, the fewest classes are given up, and named as dropped.
 """
 
 from __future__ import annotations
@@ -22,10 +18,27 @@ import pyarrow.compute as pc
 
 from curate.errors import PackError
 from curate.licenses import check_wanted, matches, normalise
-from curate.pack.chance import draw
+from curate.pack.facts import Facts
 from curate.pack.groups import Ints
+from curate.pack.keep import taking_order
 from curate.pack.labels import Labels, Mask
+from curate.pack.multilabel import limit
 from curate.pack.recipe import TRUST, Recipe
+
+DECIDING = (
+    "image_id",
+    "labels",
+    "label_origin",
+    "set_aside",
+    "license",
+    "score",
+    "quality_flags",
+    "width_px",
+    "height_px",
+)
+"""Columns that the choice looks at."""
+_UNLABELLED = ("unlabelled", "untrusted")
+"""Reasons that do not keep an image out of `unlabelled.parquet`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +54,22 @@ class Selection:
     dropped: Mapping[str, int]
     """Dropped classes, with the usable images they had."""
     left_out: Mapping[str, int]
-    """Images not chosen, by reason: unlabelled, untrusted, license, conflict, small_class, cap."""
+    """Images not chosen, by reason: rejected, conflict, unlabelled, untrusted, license, where,
+    small_class, cap, negatives."""
+    unlabelled: Ints
+    """Rows to come along without a label, ascending; empty unless asked for."""
 
 
-def select(table: pa.Table, recipe: Recipe) -> Selection:
+def select(
+    table: pa.Table, recipe: Recipe, facts: Facts | None = None, first: Mask | None = None
+) -> Selection:
     """Choose the images and classes that the recipe asks for.
 
     Args:
-        table: rows of schema `INPUT`, with distinct image ids, in any order.
-        recipe: limits, trust and licences.
+        table: rows of schema `INPUT` (at least `DECIDING`), with distinct image ids, in any order.
+        recipe: limits, trust, licences and filters.
+        facts: what the recipe asks of other columns; found out from the table by default.
+        first: rows that a cap takes before others.
 
     Returns:
         The choice; it does not depend on the order of the rows.
@@ -58,30 +78,29 @@ def select(table: pa.Table, recipe: Recipe) -> Selection:
         PackError: no class is left.
         UsageError: a licence that is asked for is none, and no image has it.
     """
+    facts = Facts.of(table, recipe) if facts is None else facts
     every = Labels.of(table.column("labels"))
-    usable, left_out = _usable(table, every, recipe)
-    origin_known = _mask(pc.is_valid(table.column("label_origin")))
-    before = every.keep(rows=origin_known).per_class()
+    usable, faults = _usable(table, every, recipe, facts)
+    unlabelled = _unlabelled(table, faults, recipe, facts)
+    left_out = {name: int(mask.sum()) for name, mask in faults.items()}
+    for name in _UNLABELLED:
+        left_out[name] -= int(faults[name][unlabelled].sum())
+    before = every.keep(rows=_mask(pc.is_valid(table.column("label_origin")))).per_class()
     labels = every.keep(rows=usable)
     available = labels.per_class()
     negatives = usable & (every.per_row() == 0)
-    key = _sampling_key(table, labels, recipe)
-    alive = available >= recipe.min_per_class
-    while True:
-        current = labels.keep(classes=alive)
-        chosen = _cap(current, recipe, key)
-        counts = current.keep(rows=chosen).per_class()
-        short = np.flatnonzero(alive & (counts < recipe.min_per_class))
-        if not len(short):
-            break
-        worst_first = short[np.lexsort((short, counts[short]))]
-        alive[worst_first[: (len(short) + 3) // 4]] = False
+    rank = _rank(table, labels, recipe, facts, first)
+    alive, chosen = _within_limits(labels, recipe, rank)
     if not alive.any():
         raise _nothing_left(every.classes, available, left_out, recipe)
+    current = labels.keep(classes=alive)
     has_label = current.per_row() > 0
+    chosen &= has_label
+    taken = _some_negatives(negatives, int(chosen.sum()), recipe, rank)
     left_out["small_class"] = int((usable & ~has_label & ~negatives).sum())
     left_out["cap"] = int((has_label & ~chosen).sum())
-    rows = np.flatnonzero((has_label & chosen) | negatives)
+    left_out["negatives"] = int((negatives & ~taken).sum())
+    rows = np.flatnonzero(chosen | taken)
     dropped = np.flatnonzero(~alive)
     return Selection(
         rows=rows,
@@ -89,25 +108,44 @@ def select(table: pa.Table, recipe: Recipe) -> Selection:
         before={name: int(n) for name, n in zip(every.classes, before, strict=True)},
         dropped={every.classes[code]: int(available[code]) for code in dropped},
         left_out=left_out,
+        unlabelled=unlabelled,
     )
 
 
-def _usable(table: pa.Table, labels: Labels, recipe: Recipe) -> tuple[Mask, dict[str, int]]:
-    """Find the rows that may be used at all, and count the others by their first fault."""
-    origin = table.column("label_origin")
+def _usable(
+    table: pa.Table, labels: Labels, recipe: Recipe, facts: Facts
+) -> tuple[Mask, dict[str, Mask]]:
+    """Find the rows that may be used at all, and the others by their first fault."""
+    origin, aside = table.column("label_origin"), table.column("set_aside")
     trusted = pa.array(TRUST[: TRUST.index(recipe.trust) + 1])
+    several = (labels.per_row() > 1) & (recipe.exclusive is True)
+    everything = np.ones(table.num_rows, dtype=np.bool_)
     tests = {
+        "rejected": ~_mask(pc.is_in(aside, value_set=pa.array(["rejected"]))),
+        "conflict": ~(several | _mask(pc.is_in(aside, value_set=pa.array(["conflict"])))),
         "unlabelled": _mask(pc.is_valid(origin)),
         "untrusted": _mask(pc.is_in(origin, value_set=trusted)),
         "license": _licensed(table.column("license"), recipe),
-        "conflict": (labels.per_row() <= 1) | (recipe.exclusive is not True),
+        "where": everything if facts.where is None else facts.where,
     }
-    usable = np.ones(table.num_rows, dtype=np.bool_)
-    left_out = {}
+    usable = everything.copy()
+    faults = {}
     for reason, passed in tests.items():
-        left_out[reason] = int((usable & ~passed).sum())
-        usable &= passed
-    return usable, left_out
+        faults[reason] = usable & ~passed
+        usable = usable & passed
+    return usable, faults
+
+
+def _unlabelled(
+    table: pa.Table, faults: Mapping[str, Mask], recipe: Recipe, facts: Facts
+) -> Ints:
+    """Find the rows that come along without a label: those that lack nothing else."""
+    if not recipe.include_unlabelled:
+        return np.empty(0, dtype=np.int64)
+    lacking = faults["unlabelled"] | faults["untrusted"]
+    if facts.where is not None:
+        lacking &= facts.where
+    return np.flatnonzero(lacking & _licensed(table.column("license"), recipe))
 
 
 def _mask(array: pa.ChunkedArray) -> Mask:
@@ -124,41 +162,48 @@ def _licensed(column: pa.ChunkedArray, recipe: Recipe) -> Mask:
     return _mask(pc.is_in(column, value_set=pa.array(good, type=pa.string())))
 
 
-def _sampling_key(table: pa.Table, labels: Labels, recipe: Recipe) -> Ints:
-    """Rank of every row in the seeded order; all zero where no cap needs it."""
-    cap = recipe.max_per_class
-    if cap is None or not (labels.per_class() > cap).any():
+def _rank(
+    table: pa.Table, labels: Labels, recipe: Recipe, facts: Facts, first: Mask | None
+) -> Ints:
+    """Rank every row in the order of keeping; all zero where nothing needs it."""
+    available = labels.per_class()
+    largest = int(available.max(initial=0))
+    cap = recipe.max_per_class or largest
+    if recipe.downsample is None and recipe.negatives is None and largest <= cap:
         return np.zeros(table.num_rows, dtype=np.int64)
-    ids = table.column("image_id").to_pylist()
-    order = np.lexsort((np.array(ids), draw(ids, recipe.seed, "sample")))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return rank
+    return taking_order(table, labels, recipe, facts.turns, first)
 
 
-def _cap(labels: Labels, recipe: Recipe, key: Ints) -> Mask:
-    """Choose rows so that no class has more than the cap, and few fall below the minimum."""
-    everything = np.ones(labels.n_rows, dtype=np.bool_)
-    cap = recipe.max_per_class
-    if cap is None or not (labels.per_class() > cap).any():
-        return everything
-    if labels.per_row().max() <= 1:
-        return _cap_single(labels, cap, key)
-    best, fewest = everything, len(labels.classes) + 1
-    for order in (key, np.lexsort((key, labels.per_row())).argsort()):
-        chosen = _cap_several(labels, cap, recipe.min_per_class, order)
-        counts = labels.keep(rows=chosen).per_class()
-        n_short = int(((counts < recipe.min_per_class) & (labels.per_class() > 0)).sum())
-        if n_short < fewest:
-            best, fewest = chosen, n_short
-        if not n_short:
-            break
-    return best
+def _within_limits(labels: Labels, recipe: Recipe, rank: Ints) -> tuple[Mask, Mask]:
+    """Find the classes that can keep both limits, and rows with which they do."""
+    available = labels.per_class()
+    alive = available >= recipe.min_per_class
+    while True:
+        current = labels.keep(classes=alive)
+        cap = _cap_of(recipe, available[alive])
+        if cap is None or not (current.per_class() > cap).any():
+            return alive, np.ones(labels.n_rows, dtype=np.bool_)
+        if current.per_row().max() <= 1:
+            return alive, _first_of_each(current, cap, rank)
+        limited = limit(current, recipe.min_per_class, cap, rank)
+        if not limited.given_up.size:
+            return alive, limited.chosen
+        alive[limited.given_up] = False
 
 
-def _cap_single(labels: Labels, cap: int, key: Ints) -> Mask:
-    """With one label per row: the rows with the smallest keys of each class."""
-    order = np.lexsort((key[labels.rows], labels.codes))
+def _cap_of(recipe: Recipe, available: Ints) -> int | None:
+    """Return the tightest cap that the recipe sets, given the sizes of the classes kept."""
+    caps = [] if recipe.max_per_class is None else [recipe.max_per_class]
+    if isinstance(recipe.downsample, int):
+        caps.append(recipe.downsample)
+    elif recipe.downsample is not None and len(available):
+        caps.append(int(available.min()))
+    return min(caps, default=None)
+
+
+def _first_of_each(labels: Labels, cap: int, rank: Ints) -> Mask:
+    """With one label per row: the first rows of each class."""
+    order = np.lexsort((rank[labels.rows], labels.codes))
     codes = labels.codes[order]
     place = np.arange(len(codes)) - np.searchsorted(codes, codes)
     chosen = np.ones(labels.n_rows, dtype=np.bool_)
@@ -166,30 +211,15 @@ def _cap_single(labels: Labels, cap: int, key: Ints) -> Mask:
     return chosen
 
 
-def _cap_several(labels: Labels, cap: int, minimum: int, order: Ints) -> Mask:
-    """With several labels per row: add rows, rarest class first, never above a cap."""
-    per_class = labels.per_class()
-    contested = np.zeros(labels.n_rows, dtype=np.bool_)
-    contested[labels.rows[per_class[labels.codes] > cap]] = True
-    chosen = ~contested
-    counts = labels.keep(rows=chosen).per_class().tolist()
-    pairs = labels.keep(rows=contested)
-    starts, codes = pairs.starts().tolist(), pairs.codes.tolist()
-    by_class = np.lexsort((order[pairs.rows], pairs.codes))
-    rows_of = np.split(pairs.rows[by_class], np.cumsum(pairs.per_class())[:-1])
-    rarest_first = np.lexsort((np.arange(len(per_class)), per_class)).tolist()
-    for goal in (minimum, cap):
-        for code in rarest_first:
-            for row in rows_of[code].tolist():
-                if counts[code] >= goal:
-                    break
-                classes = codes[starts[row] : starts[row + 1]]
-                if chosen[row] or any(counts[other] >= cap for other in classes):
-                    continue
-                chosen[row] = True
-                for other in classes:
-                    counts[other] += 1
-    return chosen
+def _some_negatives(negatives: Mask, n_positive: int, recipe: Recipe, rank: Ints) -> Mask:
+    """Choose images of no class up to their share of the whole."""
+    if recipe.negatives is None:
+        return negatives
+    most = int(n_positive * recipe.negatives / (1 - recipe.negatives) + 1e-9)
+    rows = np.flatnonzero(negatives)
+    taken = np.zeros(len(negatives), dtype=np.bool_)
+    taken[rows[np.argsort(rank[rows], kind="stable")[:most]]] = True
+    return taken
 
 
 def _nothing_left(
@@ -203,11 +233,19 @@ def _nothing_left(
             hint = "accept weaker labels: --trust query takes them all"
         if left_out["license"]:
             hint = "allow more licences with --license, or leave the flag out"
+        if left_out["where"]:
+            hint = "ask for less with --where, or leave the flag out"
         return PackError(f"no image has a label that may be used ({reasons or 'no images'})", hint)
     largest = np.lexsort((np.arange(len(classes)), -available))[:5]
     shown = ", ".join(f"{classes[code]} {available[code]}" for code in largest)
     more = f", … ({len(classes)} classes)" if len(classes) > len(largest) else ""
     aside = f"; left out: {reasons}" if reasons else ""
+    if available[largest[0]] >= recipe.min_per_class:
+        return PackError(
+            f"no class can have {recipe.min_per_class} images with every class within its cap: "
+            f"{shown}{more}{aside}",
+            "raise --max-per-class, or lower --min-per-class",
+        )
     return PackError(
         f"no class has {recipe.min_per_class} images: {shown}{more}{aside}",
         f"lower --min-per-class (the largest class has {available[largest[0]]}), or fetch more",

@@ -61,6 +61,21 @@ class Labels:
         """Where each row's pairs begin, with the end after the last; shape (n_rows + 1,)."""
         return np.searchsorted(self.rows, np.arange(self.n_rows + 1))
 
+    def combinations(self) -> Ints:
+        """Number the rows so that those with the same classes have the same number.
+
+        Sets are refined class by class: as many passes as the richest row has classes.
+        """
+        starts, lengths = self.starts()[:-1], self.per_row()
+        number = np.zeros(self.n_rows, dtype=np.int64)
+        width = len(self.classes) + 1
+        for place in range(int(lengths.max(initial=0))):
+            code = np.full(self.n_rows, width - 1, dtype=np.int64)
+            has = lengths > place
+            code[has] = self.codes[starts[has] + place]
+            number = np.unique(number * width + code, return_inverse=True)[1].astype(np.int64)
+        return number
+
     def take(self, rows: Ints) -> Labels:
         """Renumber to the chosen rows (ascending), and to the classes that they still have."""
         new_row = np.full(self.n_rows, -1, dtype=np.int64)
