@@ -140,7 +140,7 @@ class Duplicates:
         model: Path,
         *,
         similarity: float | None = None,
-        preset: str = "symmetric",
+        preset: str | None = None,
         exclude: bool = False,
         dry_run: bool = False,
     ) -> SemanticResult:
@@ -150,7 +150,8 @@ class Duplicates:
             model: an ONNX file that turns a picture into an embedding.
             similarity: smallest cosine of two images of a group, above 0 and at most 1;
                 None: `SIMILARITY`.
-            preset: how pixels are scaled (`curate.assist.embed.PRESETS`).
+            preset: how pixels are scaled (`curate.assist.preprocess.PRESETS`); None: as the model
+                says, or as is guessed.
             exclude: leave out all but the best image of each group.
             dry_run: find out what would be done; write nothing.
 

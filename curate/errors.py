@@ -94,3 +94,9 @@ class PackError(CurateError):
     """No dataset can be made from what is there and what was asked."""
 
     kind = "pack"
+
+
+class ModelError(CurateError):
+    """A model's file cannot be used: no ONNX, damaged, not allowed, or not for pictures."""
+
+    kind = "model"

@@ -9,8 +9,10 @@ import numpy as np
 
 from curate.assist.embed import Embedder
 from curate.catalog import semantic as rows
+from curate.catalog.database import MEMORY
 from curate.dedupe.semantic import EXACT_IMAGES, SemanticResult, semantic_places, similar
 from curate.errors import UsageError
+from curate.models import embedded
 from curate.store import Store
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def group_by_embedding(
     model: Path,
     *,
     similarity: float,
-    preset: str,
+    preset: str | None,
     exclude: bool,
     dry_run: bool,
 ) -> SemanticResult:
@@ -60,11 +62,11 @@ def group_by_embedding(
 def _embedded(
     duplicates: Duplicates, embedder: Embedder, images: list[tuple[str, str]]
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    is_kept = duplicates.db.path is not MEMORY and bool(images)
     store = Store(duplicates.folder / "images")
-    batches = []
-    done = 0
-    for batch in embedder.embed([store.path(*each) for each in images]):
-        batches.append(batch)
-        done += len(batch)
-        duplicates.progress("embed", done, len(images))
-    return np.concatenate(batches) if batches else np.zeros((0, 1), dtype=np.float32)
+    return embedded(
+        embedder,
+        {image_id: store.path(image_id, kind) for image_id, kind in images},
+        duplicates.folder if is_kept else None,
+        duplicates.progress,
+    )

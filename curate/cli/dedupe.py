@@ -71,11 +71,12 @@ SimilarityOption = Annotated[
     ),
 ]
 PresetOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--preset",
         metavar="NAME",
-        help="How the model wants pixels: symmetric (-1 to 1) or imagenet (mean and deviation).",
+        help="How the model wants pixels, as for `curate prelabel`. [default: guessed]",
+        show_default=False,
     ),
 ]
 QualityOption = Annotated[
@@ -116,7 +117,7 @@ def dedupe(
     semantic: SemanticOption = False,
     model: ModelOption = None,
     similarity: SimilarityOption = None,
-    preset: PresetOption = "symmetric",
+    preset: PresetOption = None,
     page: PageOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
@@ -240,7 +241,7 @@ def _semantic(
     project: Project,
     model: Path,
     similarity: float | None,
-    preset: str,
+    preset: str | None,
     exclude: bool,
     dry_run: bool,
 ) -> ExitCode:
