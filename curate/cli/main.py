@@ -76,8 +76,8 @@ def _refuse(error: Exception) -> ExitCode:
         print(text)
         return ExitCode.DONE
     session = Session(Path(), as_json="--json" in sys.argv, quiet=False, verbose=False)
-    known = [*app.registered_commands, *app.registered_groups]
-    names = [str(each.name) for each in known]
+    names = [str(each.name) for each in app.registered_commands]
+    names += [str(each.name) for each in app.registered_groups]
     called = next((f"{each} " for each in sys.argv[1:] if each in names), "")
     report_error(session, "usage", text.rstrip("."), f"see `curate {called}--help`")
     return ExitCode.USAGE
