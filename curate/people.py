@@ -7,7 +7,7 @@ there, rules and arithmetic from here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import annotations as rows
@@ -88,15 +88,13 @@ class People:
         renames = self.renames()
         chosen = class_lists.newest(self.db)
         if chosen is not None:
-            return chosen
+            return replace(chosen, names=renames.ordered(chosen.names, chosen.after_id))
         given = self.settings.classes
         names = given.names or class_lists.hinted(self.db)
         return ClassList(0, renames.ordered(names), bool(given.exclusive), bool(given.names))
 
     def proposals(self, image_ids: Iterable[str]) -> dict[str, Proposal | None]:
         """Return the newest model's proposal for each image; None where there is none."""
-        from dataclasses import replace
-
         renames = self.renames()
         found: dict[str, Proposal | None] = dict.fromkeys(image_ids)
         for image_id, each in rows.newest_proposals(self.db, list(found)).items():

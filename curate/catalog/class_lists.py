@@ -23,41 +23,42 @@ class ClassList:
     """An image has one class at most."""
     is_set: bool = False
     """Somebody chose these names: others do not count. False: they are what the hints say."""
+    after_id: int = 0
+    """The newest annotation when the list was set: later renames apply to its names."""
 
 
 def newest(db: Database) -> ClassList | None:
     """Return the list in force; None if none was set."""
     row = db.execute(
-        "SELECT version, names, exclusive FROM class_lists ORDER BY version DESC LIMIT 1"
+        "SELECT version, names, exclusive, after_id FROM class_lists ORDER BY version DESC LIMIT 1"
     ).fetchone()
     return None if row is None else _class_list(row)
 
 
 def versions(db: Database) -> list[ClassList]:
     """Return all lists that were set, oldest first."""
-    sql = "SELECT version, names, exclusive FROM class_lists ORDER BY version"
+    sql = "SELECT version, names, exclusive, after_id FROM class_lists ORDER BY version"
     return [_class_list(row) for row in db.all(sql)]
 
 
 def add(db: Database, names: Sequence[str], *, exclusive: bool, now: float) -> ClassList:
-    """Set a new list; the one in force again if it is the same.
+    """Set a new list.
 
     Args:
-        db: the catalog; the caller may be inside a transaction.
+        db: the catalog.
         names: in the order in which they are shown, each once.
         exclusive: an image has one class at most.
         now: Unix seconds.
     """
     cleaned = tuple(clean(name) for name in names)
-    last = newest(db)
-    if last is not None and (last.names, last.exclusive) == (cleaned, exclusive):
-        return last
-    version = last.version + 1 if last is not None else 1
-    db.execute(
-        "INSERT INTO class_lists (version, names, exclusive, made_at) VALUES (?, ?, ?, ?)",
-        (version, json.dumps(cleaned, ensure_ascii=False), exclusive, now),
-    )
-    return ClassList(version, cleaned, exclusive, is_set=True)
+    with db.transaction():
+        (version,) = db.one("SELECT COALESCE(MAX(version), 0) + 1 FROM class_lists")
+        db.execute(
+            "INSERT INTO class_lists (version, names, exclusive, after_id, made_at) "
+            "VALUES (?, ?, ?, (SELECT COALESCE(MAX(id), 0) FROM annotations), ?)",
+            (version, json.dumps(cleaned, ensure_ascii=False), exclusive, now),
+        )
+    return versions(db)[-1]
 
 
 def hinted(db: Database) -> list[str]:
@@ -69,6 +70,6 @@ def hinted(db: Database) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _class_list(row: tuple[int, str, int]) -> ClassList:
-    version, names, exclusive = row
-    return ClassList(version, tuple(json.loads(names)), bool(exclusive), is_set=True)
+def _class_list(row: tuple[int, str, int, int]) -> ClassList:
+    version, names, exclusive, after_id = row
+    return ClassList(version, tuple(json.loads(names)), bool(exclusive), True, after_id)

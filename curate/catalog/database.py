@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ BUSY_TIMEOUT_S = 30.0
 CACHE_BYTES = 32 * 1024 * 1024
 MEMORY = Path(":memory:")
 NAME = "catalog.db"
+Values = Sequence[Any] | Mapping[str, Any]
+"""What a statement's question marks, or its names, stand for."""
 
 
 class Database:
@@ -121,7 +123,7 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
         """Run one statement; return its cursor.
 
         Raises:
@@ -145,12 +147,12 @@ class Database:
                 raise
             raise known from error
 
-    def one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+    def one(self, sql: str, values: Values = ()) -> tuple[Any, ...]:
         """Return the first row of a query that always has one."""
         row: tuple[Any, ...] = self.execute(sql, values).fetchone()
         return row
 
-    def all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def all(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query that has few."""
         return self.execute(sql, values).fetchall()
 

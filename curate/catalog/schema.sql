@@ -236,11 +236,13 @@ CREATE TABLE assignments (
     given_at REAL NOT NULL,
     PRIMARY KEY (image_id, annotator, queue)
 ) WITHOUT ROWID;
+CREATE INDEX assignments_annotator ON assignments (annotator, queue);
 
 CREATE TABLE class_lists (
     version INTEGER PRIMARY KEY,
     names TEXT NOT NULL,              -- JSON list, in the order they are shown
     exclusive INTEGER NOT NULL,       -- 1: an image has one class
+    after_id INTEGER NOT NULL,        -- the newest annotation then: later renames apply to it
     made_at REAL NOT NULL
 );
 
