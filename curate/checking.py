@@ -17,6 +17,7 @@ from curate.catalog import candidates
 from curate.catalog.database import writer_lock
 from curate.engine.local import LocalEngine
 from curate.errors import PackError
+from curate.fetch.check import decoders
 from curate.fetch.integrity import Fault, check_store, repair_store
 from curate.pack.verify import verify_manifest
 
@@ -48,8 +49,9 @@ def verify(project: Project, *, repair: bool) -> VerifyResult:
         if not repair:
             faults = (*found.faults, *_manifest_faults(project.folder))
             return VerifyResult(found.checked, faults, len(found.unrecorded), 0)
-        chosen = partial(project.run, wait=True, only=candidates.CHOSEN)
-        n_repaired, left = repair_store(project.db, project.store, found, chosen)
+        with decoders(project.store, project.settings.fetch) as pool:
+            chosen = partial(project.run, pool, wait=True, only=candidates.CHOSEN)
+            n_repaired, left = repair_store(project.db, project.store, found, chosen)
     return VerifyResult(found.checked, (*left, *_manifest_faults(project.folder)), 0, n_repaired)
 
 

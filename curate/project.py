@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from curate.checking import VerifyResult
     from curate.duplicates import Duplicates
     from curate.exporting import Manifests
+    from curate.fetch.check import Decoders
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
     from curate.pack.build import PackResult
@@ -152,13 +153,15 @@ class Project:
             StoreError: the disk is full or not writable.
             KeyboardInterrupt: stopped; what was finished is recorded.
         """
+        from curate.fetch.check import decoders
+
         finder = self.finder()
         finder.queries(request)
         config.tell_trust(self.folder, self.settings, self.notify)
-        with writer_lock(self.made(), "fetch"):
+        with writer_lock(self.made(), "fetch"), decoders(self.store, self.settings.fetch) as pool:
             failures.requeue(self.db, request.retry, self.settings.fetch.allow_hosts)
             questions = finder.open(self.db, request) or finder.resumed(self.db)
-            return self._rounds(finder, questions, request)
+            return self._rounds(finder, questions, request, pool)
 
     def import_folder(
         self, path: Path, *, classes: tuple[str, ...] | None = None, link: bool = False
@@ -174,6 +177,7 @@ class Project:
             SourceError: the folder cannot be read.
             LockedError, StoreError: as for `fetch`.
         """
+        from curate.fetch.check import decoders
         from curate.finding import FetchRequest
         from curate.reimport import requeue
 
@@ -182,12 +186,12 @@ class Project:
             what = "is not a folder" if path.exists() else "does not exist"
             raise SourceError(f"{path} {what}", "give a folder of images")
         finder = self.finder()
-        with writer_lock(self.made(), "import"):
+        with writer_lock(self.made(), "import"), decoders(self.store, self.settings.fetch) as pool:
             for question in finder.open(self.db, request):
                 finder.take(self.db, question)
             requeue(self.db, path)
             candidates.choose_source(self.db, "folder")
-            end = self.run(wait=False, link=link, only=candidates.CHOSEN)
+            end = self.run(pool, wait=False, link=link, only=candidates.CHOSEN)
             return self._result(end, None)
 
     def preview(self, request: FetchRequest) -> dict[str, int | None]:
@@ -218,7 +222,7 @@ class Project:
         return Finder(self.settings, self.environ, *told, self.folder)
 
     def _rounds(
-        self, finder: Finder, questions: list[Question], request: FetchRequest
+        self, finder: Finder, questions: list[Question], request: FetchRequest, pool: Decoders
     ) -> FetchResult:
         """Search a little, fetch, and search on while classes need more than there was."""
         failed: SourceError | None = None
@@ -234,7 +238,7 @@ class Project:
             finder.set_quotas(self.db, request, questions)
             questions, gained = taken.open, taken.gained
             # With more to search for, candidates that wait for a retry are not waited for.
-            end = self.run(wait=not questions or not gained)
+            end = self.run(pool, wait=not questions or not gained)
             tried += end.tried
             if not (questions and end.unmet and (gained or end.tried)):
                 break
@@ -244,13 +248,16 @@ class Project:
             raise failed
         return result
 
-    def run(self, *, wait: bool, link: bool = False, only: Choice | None = None) -> FetchEnd:
+    def run(
+        self, pool: Decoders, *, wait: bool, link: bool = False, only: Choice | None = None
+    ) -> FetchEnd:
         """Download what is pending and wanted, under the settings."""
         from curate.fetch.run import run
 
         return run(
             self.db,
             self.store,
+            pool,
             self.settings.fetch,
             user_agent=config.user_agent(self.settings.fetch.contact),
             wait=wait,

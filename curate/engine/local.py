@@ -118,8 +118,6 @@ class Pool(Generic[Item, Result]):
         n_workers: how many processes; 0 takes the number of usable cores.
         memory_bytes: heap limit of each worker (Linux); 0 for none.
         item_timeout_s: a worker longer than this at one item is ended.
-        watch: told each new worker's descriptor, for an event loop.
-        unwatch: told each descriptor that is no longer in use.
     """
 
     def __init__(
@@ -129,17 +127,32 @@ class Pool(Generic[Item, Result]):
         *,
         memory_bytes: int = MEMORY_BYTES,
         item_timeout_s: float = ITEM_TIMEOUT_S,
-        watch: Callable[[int], None] = lambda _fd: None,
-        unwatch: Callable[[int], None] = lambda _fd: None,
     ) -> None:
         self._start_frame = pack_frame(function)
         self._memory_bytes = memory_bytes
         self._item_timeout_s = item_timeout_s
-        self._watch = watch
-        self._unwatch = unwatch
+        self._watch: Callable[[int], None] = _nobody
+        self._unwatch: Callable[[int], None] = _nobody
         self._tickets = 0
         self._waiting: deque[tuple[int, Item]] = deque()
         self._workers = [self._start() for _ in range(n_workers or usable_cores())]
+
+    def attach(self, watch: Callable[[int], None], unwatch: Callable[[int], None]) -> None:
+        """Let an event loop watch the workers, which may have been started long before.
+
+        Args:
+            watch: told the descriptor of each worker, and of each that replaces one.
+            unwatch: told each descriptor that is no longer in use.
+        """
+        self._watch, self._unwatch = watch, unwatch
+        for worker in self._workers:
+            watch(worker.channel.fileno())
+
+    def detach(self) -> None:
+        """Let the event loop forget the workers."""
+        for worker in self._workers:
+            self._unwatch(worker.channel.fileno())
+        self._watch, self._unwatch = _nobody, _nobody
 
     @property
     def load(self) -> int:
@@ -179,8 +192,8 @@ class Pool(Generic[Item, Result]):
 
     def close(self) -> None:
         """End all workers; what they hold is dropped."""
+        self.detach()
         for worker in self._workers:
-            self._unwatch(worker.channel.fileno())
             worker.channel.close()  # all of them first: they end side by side
         for worker in self._workers:
             worker.stop()
@@ -236,13 +249,11 @@ class LocalEngine:
             CurateError: a batch raised, or lost its worker twice.
         """
         with selectors.DefaultSelector() as selector:
-            pool: Pool[Item, Result] = Pool(
-                function,
-                self._n_workers,
-                watch=lambda fd: _register(selector, fd),
-                unwatch=lambda fd: _unregister(selector, fd),
-            )
+            pool: Pool[Item, Result] = Pool(function, self._n_workers)
             try:
+                pool.attach(
+                    lambda fd: _register(selector, fd), lambda fd: _unregister(selector, fd)
+                )
                 yield from _drain(pool, selector, iter(batches))
             finally:
                 pool.close()
@@ -279,6 +290,10 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _nobody(_fd: int) -> None:
+    """Watch nothing."""
 
 
 def _register(selector: selectors.BaseSelector, fd: int) -> None:

@@ -106,7 +106,9 @@ def command(paths: list[str], fd: int, memory_bytes: int) -> list[str]:
     """Return the command line that starts a worker with the parent's import path."""
     program = (
         f"import sys; sys.path[:] = {paths!r}; "
-        f"from curate.engine.worker import main; main({fd}, {memory_bytes})"
+        f"from curate.engine.worker import main; main({fd}, {memory_bytes}); "
+        # Nothing is left to be tidied up, and taking numpy apart would take a while.
+        "import os; os._exit(0)"
     )
     return [sys.executable, "-c", program]
 

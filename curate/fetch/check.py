@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
+from curate.config import FetchSettings
+from curate.engine.local import Pool
 from curate.fetch.verify import Limits, verify
 from curate.records import Reason, Refused, Verified
 from curate.store import Store, UnreadableError
@@ -39,7 +45,23 @@ class Known:
     """SHA-256 of the bytes."""
 
 
-def check(job: Job, *, store: Store, limits: Limits, max_bytes: int) -> Verified | Refused | Known:
+Checked: TypeAlias = Verified | Refused | Known
+Decoders: TypeAlias = Pool[Job, Checked]
+
+
+@contextmanager
+def decoders(store: Store, settings: FetchSettings) -> Iterator[Decoders]:
+    """Start the worker processes that check files; they load while the caller searches."""
+    limits = Limits(settings.max_pixels)
+    function = partial(check, store=store, limits=limits, max_bytes=settings.max_bytes)
+    pool: Decoders = Pool(function, settings.workers)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def check(job: Job, *, store: Store, limits: Limits, max_bytes: int) -> Checked:
     """Verify a staged file and move it into the store, or delete it.
 
     Bytes that the store has are not decoded again. They may lack a row all the same, after a

@@ -61,8 +61,9 @@ class RetryPolicy:
     ) -> float | None:
         """Return how long to wait before the next try, or None to give up.
 
-        Transient failures are tried again; damage once more, however it was reached. A 429 is
-        not the candidate's failure: it counts as a quarter of a try, apart from the others.
+        Transient failures are tried again; damage once more and at once, however it was
+        reached. A 429 is not the candidate's failure: it counts as a quarter of a try, apart
+        from the others.
 
         Args:
             reason: why the last try failed.
@@ -79,6 +80,9 @@ class RetryPolicy:
             n, most = tries - limited, self.tries
         if n >= most or seen_twice or reason not in (*TRANSIENT, Reason.CORRUPT):
             return None
+        if reason is Reason.CORRUPT:
+            # The host is well; only a second download tells damage on the way from a bad file.
+            return min(retry_after_s, self.retry_after_cap_s)
         bound_s = min(self.backoff_cap_s, self.backoff_s * 2.0 ** min(n - 1, 64))
         jitter_s = rng.uniform(0.0, bound_s)
         return max(jitter_s, min(retry_after_s, self.retry_after_cap_s))

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -25,17 +24,16 @@ from curate.catalog.candidates import Choice, Outcome
 from curate.catalog.counts import class_counts, image_classes
 from curate.catalog.database import Database
 from curate.config import FetchSettings
-from curate.engine.local import Lost, Pool
+from curate.engine.local import Lost
 from curate.engine.worker import Raised
 from curate.errors import CurateError, StoreError
-from curate.fetch.check import Job, Known, check
+from curate.fetch.check import Decoders, Job, Known
 from curate.fetch.feed import Feed, Item
 from curate.fetch.guard import Guard
 from curate.fetch.hosts import Gate
 from curate.fetch.policy import RetryPolicy
 from curate.fetch.quota import Quota
 from curate.fetch.transport import Request, Response, Transport, TransportLimits
-from curate.fetch.verify import Limits
 from curate.progress import Progress, silent
 from curate.records import Reason, Refused, Verified
 from curate.store import Store
@@ -72,6 +70,7 @@ class _Totals:
 def run(
     db: Database,
     store: Store,
+    pool: Decoders,
     settings: FetchSettings,
     *,
     user_agent: str,
@@ -88,6 +87,7 @@ def run(
     Args:
         db: the catalog.
         store: where images go.
+        pool: checks what was downloaded; to be closed after an exception.
         settings: limits and politeness.
         user_agent: sent with every request.
         wait: stay for retries that are due within `settings.max_wait_s`.
@@ -105,7 +105,7 @@ def run(
     quota = Quota(class_counts(db)) if only is None else Quota([], only)
     if not quota.missing and not candidates.count_pending(db, quota.rest):
         return FetchEnd(0, None, 0)
-    loop = _Loop(db, store, settings, user_agent, link, progress, clock, rng, quota, resolve)
+    loop = _Loop(db, store, pool, settings, user_agent, link, progress, clock, rng, quota, resolve)
     try:
         with _interruptible(loop.stop):
             loop.run(wait=wait)
@@ -119,6 +119,7 @@ class _Loop:
         self,
         db: Database,
         store: Store,
+        pool: Decoders,
         settings: FetchSettings,
         user_agent: str,
         link: bool,
@@ -151,17 +152,8 @@ class _Loop:
             resolve=resolve,
         )
         self._pool_ready = False
-        self._pool: Pool[Job, Verified | Refused | Known] = Pool(
-            partial(
-                check,
-                store=store,
-                limits=Limits(settings.max_pixels),
-                max_bytes=settings.max_bytes,
-            ),
-            settings.workers,
-            watch=lambda fd: self._transport.watch(fd, self._on_pool),
-            unwatch=self._transport.unwatch,
-        )
+        self._pool = pool
+        pool.attach(lambda fd: self._transport.watch(fd, self._on_pool), self._transport.unwatch)
         self._jobs: dict[int, tuple[Item, Job]] = {}
         self._outcomes: list[Outcome] = []
         self._committed_at = clock()
@@ -200,13 +192,13 @@ class _Loop:
         return FetchEnd(self._totals.tried, due, len(self._quota.open_classes()))
 
     def close(self) -> None:
-        """Record what is finished, drop what is under way, end the workers."""
+        """Record what is finished, drop what is under way."""
         try:
             self._commit(self._clock())
         except CurateError:
             pass  # the error that ended the run is already on its way
         finally:
-            self._pool.close()
+            self._pool.detach()
             self._transport.close()
 
     # Starting

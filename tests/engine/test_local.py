@@ -22,9 +22,11 @@ class Bench:
         self.pool: Pool[object, object] = Pool(
             function,  # type: ignore[arg-type]
             n_workers,
-            watch=lambda fd: self.selector.register(fd, selectors.EVENT_READ) and None,
-            unwatch=lambda fd: self.selector.unregister(fd) and None,
             **options,  # type: ignore[arg-type]
+        )
+        self.pool.attach(
+            lambda fd: self.selector.register(fd, selectors.EVENT_READ) and None,
+            lambda fd: self.selector.unregister(fd) and None,
         )
 
     def answers(self, items: list[object]) -> list[object]:

@@ -12,6 +12,7 @@ from typing import Any
 from curate.catalog import searches
 from curate.catalog.database import Database
 from curate.config import FetchSettings
+from curate.fetch.check import decoders
 from curate.fetch.run import FetchEnd, run
 from curate.records import Candidate
 from curate.store import Store
@@ -66,7 +67,10 @@ class Folder:
     def fetch(self, **options: Any) -> FetchEnd:
         """Run once."""
         options.setdefault("rng", random.Random(7))
-        return run(self.db, self.store, self.settings, user_agent="curate-test", **options)
+        with decoders(self.store, self.settings) as pool:
+            return run(
+                self.db, self.store, pool, self.settings, user_agent="curate-test", **options
+            )
 
     def rows(self) -> dict[str, Row]:
         """What became of every URL."""

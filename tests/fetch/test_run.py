@@ -16,7 +16,7 @@ from curate.catalog import candidates, hosts
 from curate.catalog.candidates import Outcome
 from curate.catalog.counts import class_counts, counts
 from curate.engine.local import Pool
-from curate.fetch import feed, run
+from curate.fetch import check, feed, run
 from curate.records import Reason, Verified
 from tests.fakes.flaky import Corpus, Kind
 from tests.fakes.misbehaving import Misbehaving
@@ -223,8 +223,8 @@ class TestLostWorkers:
     def test_a_decoder_that_dies_or_hangs_costs_its_item_and_nothing_else(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(run, "check", decoders.touchy)
-        monkeypatch.setattr(run, "Pool", partial(Pool, item_timeout_s=2.0))
+        monkeypatch.setattr(check, "check", decoders.touchy)
+        monkeypatch.setattr(check, "Pool", partial(Pool, item_timeout_s=2.0))
         files = {name: name.encode() for name in ("kill", "exit", "hang")}
         with Misbehaving(files=files) as server:
             folder = Folder(tmp_path)
@@ -245,7 +245,7 @@ class TestLostWorkers:
     def test_a_bug_in_a_worker_is_not_taken_for_a_full_disk(
         self, server: Misbehaving, folder: Folder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(run, "check", decoders.buggy)
+        monkeypatch.setattr(check, "check", decoders.buggy)
         folder.add([server.url("ok")])
         with pytest.raises(RuntimeError, match="in a worker: LookupError"):
             folder.fetch()
