@@ -269,6 +269,24 @@ CREATE TABLE proposals (
 ) WITHOUT ROWID;
 CREATE INDEX proposals_model ON proposals (model_id);
 
+CREATE TABLE trainings (
+    id INTEGER PRIMARY KEY,
+    model TEXT NOT NULL UNIQUE,       -- SHA-256 of the file that came out
+    path TEXT NOT NULL,               -- where it was written
+    backbone TEXT NOT NULL,           -- the file that gave the embeddings
+    preset TEXT,                      -- how it wanted pixels; NULL: as it says itself
+    embeddings TEXT NOT NULL,         -- name of its embeddings in the cache
+    size INTEGER NOT NULL,            -- numbers in one embedding
+    held_out TEXT NOT NULL,           -- JSON: how good the model was on held-out folds
+    trained_at REAL NOT NULL
+);
+
+CREATE TABLE training_images (
+    training_id INTEGER NOT NULL REFERENCES trainings (id),
+    image_id TEXT NOT NULL,
+    PRIMARY KEY (training_id, image_id)
+) WITHOUT ROWID;
+
 CREATE TABLE queues (
     queue TEXT NOT NULL,              -- uncertain, suspects, disagreements, different, random, …
     image_id TEXT NOT NULL,
