@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from curate.fetch.check import Decoders
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
-    from curate.pack.build import PackResult
+    from curate.pack.result import PackResult
     from curate.pack.recipe import Recipe
+    from curate.models import Models
     from curate.people import People
     from curate.report.plan import Plan
 
@@ -323,6 +324,13 @@ class Project:
         from curate.exporting import Manifests
 
         return Manifests(self.folder, self.progress)
+
+    @property
+    def models(self) -> Models:
+        """Models, and what they propose."""
+        from curate.models import Models
+
+        return Models(self)
 
     # Making the dataset
 

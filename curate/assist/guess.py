@@ -74,7 +74,9 @@ def preprocess(file: ModelFile, given: Value, shape: Shape) -> tuple[Preprocess,
         name, why = "keras-mobilenet", "it takes colours last, as Keras does"
     else:
         name, why = "imagenet", "it takes colours first, as PyTorch does"
-    return preset(name, height, width), f"preset {name}, for {why} (--preset says otherwise)"
+    return preset(
+        name, height, width
+    ), f"preset {name}, for {why} (if that is wrong, give --preset)"
 
 
 def sides(shape: Shape) -> tuple[int | None, int | None]:

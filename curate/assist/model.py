@@ -127,7 +127,17 @@ class Model:
     @property
     def exclusive(self) -> bool:
         """Whether it gives each picture one class."""
-        return self.outputs in (Outputs.SOFTMAX, Outputs.LOGITS)
+        return self.outputs in (Outputs.SOFTMAX, Outputs.LOGITS) or self.is_yes_or_no
+
+    @property
+    def is_yes_or_no(self) -> bool:
+        """Whether its lone output tells the second of two classes from the first."""
+        return self.n_outputs == 1 and (self.classes is None or len(self.classes) == 2)
+
+    @property
+    def n_classes(self) -> int:
+        """Columns of `scores`."""
+        return 2 if self.is_yes_or_no else self.n_outputs
 
     @property
     def on_card(self) -> bool:
@@ -173,8 +183,9 @@ class Model:
             coloured = pictures[..., ::-1] if wanted.bgr else pictures
             laid = coloured if taken.channels_last else coloured.transpose(0, 3, 1, 2)
             return np.ascontiguousarray(laid)
+        seen: NDArray[Any] = pictures
         if taken.channels == 1:
-            pictures = (pictures @ _GREY)[..., np.newaxis]
+            seen = (pictures @ _GREY)[..., np.newaxis]
         order = range(taken.channels - 1, -1, -1) if wanted.bgr else range(taken.channels)
         shape = (len(pictures), *pictures.shape[1:3])
         laid_shape = (
@@ -185,25 +196,25 @@ class Model:
         values = np.empty(laid_shape, dtype=np.float32)
         for place, colour in enumerate(order):
             one = values[..., place] if taken.channels_last else values[:, place]
-            np.subtract(pictures[..., colour], np.float32(wanted.mean[colour]), out=one)
+            np.subtract(seen[..., colour], np.float32(wanted.mean[colour]), out=one)
             if wanted.deviation[colour] != 1:
                 np.multiply(one, np.float32(1 / wanted.deviation[colour]), out=one)
         return values if kind is np.float32 else values.astype(kind)
 
     def scores(self, pictures: Pixels) -> Floats:
-        """Return probabilities, shape (b, classes); a lone output becomes "not" and "is"."""
+        """Return probabilities, shape (b, n_classes)."""
         return self.probabilities(self.run(pictures))
 
     def probabilities(self, rows: Floats) -> Floats:
         """Turn answers of `run` into probabilities; what is no number counts as none."""
-        rows = np.nan_to_num(rows, nan=0.0, posinf=1e30, neginf=-1e30)
-        if self.outputs is Outputs.LOGITS and rows.shape[1] > 1:
-            raised = np.exp(rows - rows.max(axis=1, keepdims=True))
-            rows = raised / raised.sum(axis=1, keepdims=True)
+        known: NDArray[Any] = np.nan_to_num(rows, nan=0.0, posinf=1e30, neginf=-1e30)
+        if self.outputs is Outputs.LOGITS and known.shape[1] > 1:
+            raised = np.exp(known - known.max(axis=1, keepdims=True))
+            known = raised / raised.sum(axis=1, keepdims=True)
         elif self.outputs in (Outputs.MULTI_LOGITS, Outputs.LOGITS):
-            rows = 1 / (1 + np.exp(-np.clip(rows, -80, 80)))
-        rows = np.clip(rows, 0.0, 1.0).astype(np.float32)
-        return np.concatenate([1 - rows, rows], axis=1) if rows.shape[1] == 1 else rows
+            known = 1 / (1 + np.exp(-np.clip(known, -80, 80)))
+        scores = np.clip(known, 0.0, 1.0).astype(np.float32)
+        return np.concatenate([1 - scores, scores], axis=1) if self.is_yes_or_no else scores
 
 
 def open_model(path: Path, wish: Wish | None = None) -> Model:
@@ -234,7 +245,7 @@ def open_model(path: Path, wish: Wish | None = None) -> Model:
     taken = _input(given, shape, answer)
     n_outputs = _n_outputs(path, answer)
     kind, read_as = _outputs(file, output, answer, wish)
-    classes, named = names_for(file, max(2, n_outputs), wish.names)
+    classes, named = names_for(file, n_outputs, wish.names)
     fitted = at_size(wanted, taken.height_px, taken.width_px)
     _check_range(path, taken, fitted)
     provider = best_provider()
@@ -341,7 +352,7 @@ def _outputs(file: ModelFile, output: str, answer: Answer, wish: Wish) -> tuple[
         seen = Outputs.MULTI_LOGITS if is_multi else Outputs.LOGITS
     if "curate.exclusive" in notes:
         return Outputs(seen), ""
-    return Outputs(seen), f"outputs are {seen} (--outputs says otherwise)"
+    return Outputs(seen), f"outputs are {seen} (if that is wrong, give --outputs)"
 
 
 def _thresholds(file: ModelFile, classes: tuple[str, ...] | None) -> dict[str, float]:

@@ -55,7 +55,7 @@ def names_for(
     if n_outputs in (IMAGENET, IMAGENET + 1):
         names = imagenet_names()
         names = names if n_outputs == IMAGENET else (BACKGROUND, *names)
-        return names, f"the {n_outputs:,} classes of ImageNet (--names says otherwise)"
+        return names, f"the {n_outputs:,} classes of ImageNet (if that is wrong, give --names)"
     return None, ""
 
 
@@ -63,6 +63,11 @@ def imagenet_names() -> tuple[str, ...]:
     """Return ImageNet's 1,000 classes, each with its synonyms, in the usual order."""
     text = resources.files("curate.assist").joinpath("imagenet.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
+
+
+def is_imagenet(names: Sequence[str]) -> bool:
+    """Whether these are the names that `imagenet_names` returns: the first of many says it."""
+    return len(names) >= IMAGENET and "tench, Tinca tinca" in names[:2]
 
 
 def read_names(path: Path) -> tuple[str, ...]:
@@ -91,7 +96,7 @@ def _names_beside(path: Path, n_outputs: int) -> tuple[str, ...] | None:
         names = read_names(path)
     except UsageError:
         return None
-    return names if len(names) == n_outputs else None
+    return names if len(names) == max(2, n_outputs) else None
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -151,7 +156,8 @@ def _fitted(names: tuple[str, ...], n_outputs: int, where: str, model: Path) -> 
         return (BACKGROUND, *names)
     if len(names) == IMAGENET + 1 and n_outputs == IMAGENET and names[0].lower() == BACKGROUND:
         return names[1:]
-    if len(names) != n_outputs:
+    is_yes_or_no = n_outputs == 1 and len(names) == 2
+    if len(names) != n_outputs and not is_yes_or_no:
         raise ModelError(
             f"{model} has {n_outputs:,} outputs, and {where} has {len(names):,} names",
             "give a name for each output, in order, with --names",

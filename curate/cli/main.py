@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from curate import __version__
-from curate.cli import balance, dedupe, demo, doctor, export, fetch, folder, label, manifest, status
+from curate.cli import (
+    balance,
+    dedupe,
+    demo,
+    doctor,
+    export,
+    fetch,
+    folder,
+    label,
+    manifest,
+    prelabel,
+    status,
+)
 from curate.cli.session import JsonOption, QuietOption, Session, VerboseOption, report_error
 from curate.errors import ExitCode
 
@@ -22,7 +34,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (fetch, status, dedupe, label, balance, manifest, export, folder, doctor, demo):
+for module in (
+    fetch,
+    status,
+    dedupe,
+    label,
+    prelabel,
+    balance,
+    manifest,
+    export,
+    folder,
+    doctor,
+    demo,
+):
     module.register(app)
 
 

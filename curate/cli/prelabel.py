@@ -1,0 +1,207 @@
+"""`curate prelabel`: a model proposes classes for the images that nobody has decided about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.cli import options as opt
+from curate.cli.progress import Bars
+from curate.cli.session import Session, command
+from curate.cli.tables import draw_table
+from curate.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curate.assist.model import Wish
+
+SHOWN = 20
+"""Classes printed for a person; `--json` has all."""
+KINDS = ("softmax", "sigmoid", "logits", "multi-logits")
+
+ModelOption = Annotated[Path, typer.Option("--model", metavar="FILE.onnx", help="The classifier.")]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="How it wants pixels: imagenet, keras-mobilenet, inception, raw, unit, caffe or "
+        "symmetric. [default: as the model says, or as is guessed]",
+        show_default=False,
+    ),
+]
+PreprocessOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--preprocess", metavar="FILE", help="The same, as a preprocessor_config.json says."
+    ),
+]
+NamesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--names",
+        metavar="FILE",
+        help="Names of its outputs in order: a name a line, or JSON. "
+        "[default: as the model says, or a file beside it]",
+        show_default=False,
+    ),
+]
+MapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        metavar="FILE",
+        help="Its classes to the project's: lines of `model class,project class`, or JSON. "
+        "[default: by name]",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    str | None, typer.Option("--output", metavar="NAME", help="Which output, if it has several.")
+]
+OutputsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--outputs",
+        metavar="KIND",
+        help="What its numbers are: softmax, sigmoid, logits or multi-logits. [default: found out]",
+        show_default=False,
+    ),
+]
+ExternalOption = Annotated[
+    bool,
+    typer.Option("--external-data", help="Its weights may be in other files beside it."),
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        metavar="SCORE",
+        help="Propose a class from this score. [default: the best class where an image has one; "
+        "else the model's own, or 0.5]",
+        show_default=False,
+    ),
+]
+ManifestOption = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest",
+        metavar="vNNNN",
+        help="Only the images of this manifest; its next version has the proposals.",
+    ),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Look at so many images.")
+]
+AnewOption = Annotated[
+    bool, typer.Option("--anew", help="Look again at images that this model has seen.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app)(prelabel)
+
+
+def wish(
+    preset: str | None,
+    preprocess: Path | None,
+    names: Path | None,
+    output: str | None,
+    outputs: str | None,
+    external: bool,
+) -> Wish:
+    """Turn flags into what is known of a model.
+
+    Raises:
+        UsageError: an unknown kind of outputs, or two flags that say the same.
+    """
+    from curate.assist.model import Outputs, Wish
+
+    if outputs is not None and outputs not in KINDS:
+        raise UsageError(f"--outputs is one of {', '.join(KINDS)}, not {outputs!r}")
+    if preset is not None and preprocess is not None:
+        raise UsageError("--preset and --preprocess say the same", "give one of them")
+    kind = None if outputs is None else Outputs(outputs)
+    return Wish(
+        preset=preset,
+        preprocess=preprocess,
+        names=names,
+        output=output,
+        outputs=kind,
+        external=external,
+    )
+
+
+def prelabel(
+    session: Session,
+    model: ModelOption,
+    preset: PresetOption = None,
+    preprocess: PreprocessOption = None,
+    names: NamesOption = None,
+    map_: MapOption = None,
+    threshold: ThresholdOption = None,
+    manifest: ManifestOption = None,
+    limit: LimitOption = None,
+    anew: AnewOption = False,
+    output: OutputOption = None,
+    outputs: OutputsOption = None,
+    external: ExternalOption = False,
+    dry_run: opt.DryRunOption = False,
+) -> ExitCode:
+    """Let a model propose classes for images. People decide: `curate audit`."""
+    from curate.models import PrelabelRequest
+
+    request = PrelabelRequest(
+        model=model,
+        wish=wish(preset, preprocess, names, output, outputs, external),
+        map=map_,
+        threshold=threshold,
+        manifest=manifest,
+        limit=limit,
+        anew=anew,
+        dry_run=dry_run,
+    )
+    with Bars(session) as bars, session.project(progress=bars) as project:
+        result = project.models.prelabel(request)
+    document = result.to_json()
+    session.show(document, lambda console: _draw(console, document, dry_run))
+    return ExitCode.FAILURES_LEFT if result.unreadable else ExitCode.DONE
+
+
+def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
+    found = sorted(document["classes"].items(), key=lambda each: -each[1])
+    rows = [(name, n) for name, n in found if n]
+    if document["proposed"]:
+        draw_table(
+            console, ("class", "proposed"), [*rows[:SHOWN], ("none of them", document["none"])]
+        )
+    if len(rows) > SHOWN:
+        console.print(f"… and {len(rows) - SHOWN:,} more classes; --json has all")
+    for line in _lines(document, dry_run):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _lines(document: dict[str, Any], dry_run: bool) -> list[str]:
+    name, sha256 = document["model"]["name"], document["model"]["sha256"][:12]
+    lines = [f"{_images(document['proposed'])} looked at by {name} ({sha256})"]
+    if document["before"]:
+        lines.append(f"{_images(document['before'])} had proposals by it before")
+    if document["unreadable"]:
+        lines.append(f"{_images(document['unreadable'])} cannot be decoded: run `curate verify`")
+    if document["left"]:
+        lines.append(f"{_images(document['left'])} left: run it again without --limit")
+    if document["manifest"]:
+        lines.append(f"the proposals are in manifest {document['manifest']}")
+    if dry_run:
+        lines.append("dry run: nothing written")
+    elif document["proposed"]:
+        lines.append("look through them: `curate audit`, or `curate label`")
+    return lines
+
+
+def _images(n: int) -> str:
+    return "1 image" if n == 1 else f"{n:,} images"
