@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from curate.pack.export.base import Context, Format, Item, Placed
 from curate.pack.export.files import write_json
-from curate.pack.export.names import safe_name, safe_names
+from curate.pack.export.safe import safe_name, safe_names
 
 _HOW = """\
 ```python
