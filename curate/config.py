@@ -19,6 +19,7 @@ from typing import Any
 
 from curate import __version__
 from curate.errors import ConfigError, UsageError
+from curate.values import convert, convert_toml, toml_value
 
 CONFIG_NAME = "curate.toml"
 MOST = 2**31 - 1
@@ -105,6 +106,30 @@ class BalanceSettings:
     licenses: tuple[str, ...] = _setting(
         (), "licences to take, e.g. cc0,cc-by; none: all", flag="--license"
     )
+    trust: str = _setting(
+        "query", "weakest origin of a label that counts: human, consensus, model, source or query"
+    )
+    where: str = _setting("", "what an image must fulfil, e.g. width_px >= 512; empty: nothing")
+    downsample: str = _setting(
+        "", "sample every class down to the smallest (min), or to a number; empty: no"
+    )
+    keep: str = _setting("random", "which images stay in a class with too many: or best, or spread")
+    spread_by: tuple[str, ...] = _setting(
+        ("observer", "year", "country"), "columns that spread takes turns over, the first first"
+    )
+    upsample: str = _setting(
+        "", "repeat training rows up to the largest class (max), or to a number; empty: no"
+    )
+    negatives: float = _setting(1.0, "largest share of images of no class; 1: all of them", most=1)
+    group_by: tuple[str, ...] = _setting(
+        (), "columns whose equal values stay on one side, e.g. observer+date,author"
+    )
+    holdout_by: str = _setting(
+        "", "column whose values test does not share, e.g. countryCode or year; empty: none"
+    )
+    folds: int = _setting(0, "folds for cross-validation; 0: none")
+    sticky: bool = _setting(True, "keep images where earlier manifests have put them")
+    include_unlabelled: bool = _setting(False, "take images without a label along, in a file apart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +244,7 @@ def trust_in_file(folder: Path, settings: Settings) -> list[str]:
         value = getattr(settings.fetch, key)
         shown = list(value) if isinstance(value, tuple) else value
         if shown and given.get(key) == shown:
-            trusted.append(f"{key} = {_toml_value(value)}")
+            trusted.append(f"{key} = {toml_value(value)}")
     return trusted
 
 
@@ -253,7 +278,7 @@ def template() -> str:
                 variable = f"CURATE_{section.name}_{each.name}".upper()
                 lines.append(f"# {variable}: {each.metadata['text']}")
                 continue
-            value = _toml_value(getattr(values, each.name))
+            value = toml_value(getattr(values, each.name))
             lines.append(f"# {each.name} = {value}  # {each.metadata['text']}")
     return "\n".join(lines) + "\n"
 
@@ -292,82 +317,20 @@ def _section(
         try:
             if flag is not None:
                 where = each.metadata["flag"] or f"--{each.name.replace('_', '-')}"
-                values[each.name] = _convert(kind, flag, bounds)
+                values[each.name] = convert(kind, flag, bounds)
             elif environ.get(variable):
                 where = f"environment variable {variable}"
-                values[each.name] = _convert(kind, environ[variable], bounds)
+                values[each.name] = convert(kind, environ[variable], bounds)
             elif each.name in given and not each.metadata["in_file"]:
                 where = f"{path}: [{name}] {each.name}"
                 raise ValueError(f"this is taken from {variable} in the environment only")
             elif each.name in given:
                 where = f"{path}: [{name}] {each.name}"
-                values[each.name] = _convert_toml(kind, given[each.name], bounds)
+                values[each.name] = convert_toml(kind, given[each.name], bounds)
         except ValueError as error:
             wrong = UsageError if flag is not None else ConfigError
             raise wrong(f"{where}: {error}") from None
     return dataclasses.replace(cls(), **values)
-
-
-def _convert_toml(kind: Any, value: Any, bounds: tuple[float, float]) -> Any:
-    """Check that a TOML value has the setting's type, then take it as any other."""
-    parts = value if isinstance(value, list) else [value]
-    element = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else kind
-    wanted = (int, float) if element is float else element
-    is_list = isinstance(value, list)
-    if is_list and element is kind:
-        raise ValueError(f"{value!r} is a list, {_expected(kind)} is expected")
-    if any(
-        isinstance(part, bool) != (kind is bool) or not isinstance(part, wanted) for part in parts
-    ):
-        raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected")
-    return _convert(kind, value, bounds)
-
-
-def _convert(kind: Any, value: Any, bounds: tuple[float, float]) -> Any:
-    """Turn text, or a value of the right type, into the setting's type.
-
-    Raises:
-        ValueError: it cannot be used; the message says why.
-    """
-    if typing.get_origin(kind) is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple):
-            raise ValueError(f"{value!r} is not usable, a list is expected")
-        texts = [part.strip() if isinstance(part, str) else part for part in parts]
-        kinds = typing.get_args(kind)
-        values = tuple(_convert(kinds[0], part, bounds) for part in texts if part != "")
-        if kinds[-1] is not ... and len(values) != len(kinds):
-            raise ValueError(f"{value!r} has {len(values)} values, {len(kinds)} are expected")
-        return values
-    try:
-        if isinstance(value, float) and kind is int:
-            raise ValueError
-        if kind is bool and str(value).lower() not in ("true", "false"):
-            raise ValueError
-        if kind is bool:
-            return str(value).lower() == "true"
-        converted = kind(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{value!r} is not usable, {_expected(kind)} is expected") from None
-    least, most = bounds
-    if kind in (int, float) and not least <= converted:
-        raise ValueError(f"{value!r} is out of range, at least {least:g} is expected")
-    if kind in (int, float) and not converted <= most:
-        raise ValueError(f"{value!r} is out of range, at most {most:.0f} is expected")
-    return converted
-
-
-def _expected(kind: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    return names.get(kind, "a list")
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml_value(part) for part in value) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
