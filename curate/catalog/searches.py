@@ -7,9 +7,11 @@ interrupted search neither loses a page nor asks for it twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
+from curate.catalog.columns import CandidateColumns
 from curate.catalog.database import Database
 from curate.catalog.text import clean, cleaned
 from curate.records import Candidate
@@ -171,7 +173,7 @@ def add_page(
         skipped: rows that gave no candidate, counted by reason; added to earlier counts.
     """
     with db.transaction():
-        class_ids = _class_ids(db, {name for each in candidates for name in each.classes})
+        class_ids = _class_ids(db, _class_names(candidates))
         before = _largest_id(db)
         db.many(
             "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, "
@@ -179,20 +181,19 @@ def add_page(
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (source, source_id) DO UPDATE SET url = excluded.url "
             "WHERE state IN ('pending', 'failed') AND url != excluded.url",
-            (_row(each, search_id) for each in candidates),
+            candidates.rows(search_id)
+            if isinstance(candidates, CandidateColumns)
+            else (_row(each, search_id) for each in candidates),
         )
-        if _largest_id(db) - before < len(candidates):
-            _dispute(db, search_id, candidates)
-        db.many(
-            "INSERT INTO hints (class_id, candidate_id, search_id) "
-            "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
-            "ON CONFLICT DO NOTHING",
-            (
-                (class_ids[name], search_id, each.source, clean(each.source_id))
-                for each in candidates
-                for name in each.classes
-            ),
-        )
+        n_new = _largest_id(db) - before
+        if n_new == len(candidates):
+            # Ids were given in order, so nothing has to be looked up.
+            _add_hints(db, candidates, class_ids, search_id, before + 1)
+        else:
+            # Columns come from a table where the class belongs to what the id names.
+            if not isinstance(candidates, CandidateColumns):
+                _dispute(db, search_id, candidates)
+            _find_hints(db, candidates, class_ids, search_id)
         db.execute(
             "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), "
             "given = given + ?, skipped = ? WHERE id = ?",
@@ -205,7 +206,7 @@ def add_page(
                 search_id,
             ),
         )
-        return _largest_id(db) - before
+        return n_new
 
 
 def _dispute(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
@@ -228,6 +229,52 @@ def _dispute(db: Database, search_id: int, candidates: Sequence[Candidate]) -> N
                 "INSERT INTO disputes VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (rows[0][0], search_id),
             )
+
+
+def _class_names(candidates: Sequence[Candidate]) -> set[str]:
+    if isinstance(candidates, CandidateColumns):
+        return {name for name in candidates.class_ if name is not None}
+    return {name for each in candidates for name in each.classes}
+
+
+def _hints(candidates: Sequence[Candidate]) -> Iterator[tuple[int, str]]:
+    """Yield the place of a candidate and one of its class hints."""
+    if isinstance(candidates, CandidateColumns):
+        return ((i, name) for i, name in enumerate(candidates.class_) if name is not None)
+    return ((i, name) for i, each in enumerate(candidates) for name in each.classes)
+
+
+def _add_hints(
+    db: Database,
+    candidates: Sequence[Candidate],
+    class_ids: Mapping[str, int],
+    search_id: int,
+    first_id: int,
+) -> None:
+    """Add the hints of new candidates, whose ids follow each other."""
+    rows = [(class_ids[name], first_id + i, search_id) for i, name in _hints(candidates)]
+    rows.sort()  # the table is in this order: neighbours share a page
+    db.many("INSERT INTO hints VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+
+def _find_hints(
+    db: Database,
+    candidates: Sequence[Candidate],
+    class_ids: Mapping[str, int],
+    search_id: int,
+) -> None:
+    """Add the hints of candidates some of which were known."""
+    if isinstance(candidates, CandidateColumns):
+        named = repeat(candidates.source), candidates.source_id
+        keys = list(zip(*named))  # noqa: B905 - repeat has no end
+    else:
+        keys = [(each.source, clean(each.source_id)) for each in candidates]
+    db.many(
+        "INSERT INTO hints (class_id, candidate_id, search_id) "
+        "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
+        "ON CONFLICT DO NOTHING",
+        ((class_ids[name], search_id, *keys[i]) for i, name in _hints(candidates)),
+    )
 
 
 def _largest_id(db: Database) -> int:

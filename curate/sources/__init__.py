@@ -20,6 +20,7 @@ __all__ = ["Page", "Query", "RateLimitedError", "Source", "SourceContext", "crea
 BUILT_IN = {
     "unsplash": "curate.sources.unsplash:UnsplashSource",
     "gbif": "curate.sources.gbif:GbifSource",
+    "dwca": "curate.sources.dwca:DwcaSource",
     "urls": "curate.sources.urls:UrlsSource",
     "folder": "curate.sources.folder:FolderSource",
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -46,7 +46,7 @@ class Query:
 class Page:
     """A batch of candidates, and where to go on after it."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: Sequence[Candidate]
     cursor: str | None
     """Where to go on next time; None: there is no more."""
     total: int | None = None
@@ -131,7 +131,7 @@ class SourceContext:
     timeout_s: float = 30.0
     """For each connect, and for each wait for bytes, of an API call."""
     path: Path | None = None
-    """The file (`urls`) or folder (`folder`) to read."""
+    """The file (`urls`), folder (`folder`) or archive (`dwca`) to read."""
     own: tuple[Path, ...] = ()
     """Folders of the project itself, which are not read."""
     url_column: str | None = None

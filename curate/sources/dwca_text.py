@@ -1,0 +1,198 @@
+"""A table of delimited text as Arrow batches of the columns that are needed.
+
+Rows must be exact: GBIF's text is not quoted, and a reader that honours quotes all the same
+loses every row between two stray ones. So quoting is what the archive says, a line ends at
+`\\n` alone (a lone `\\r` is part of a text and becomes a blank), and rows that do not have the
+header's number of fields are counted, not bent into shape. Only the columns asked for are
+converted. Text that is not in the encoding it claims is read line by line as cp1252 where
+UTF-8 fails, so one bad byte costs a character and not the archive.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from curate.errors import SourceError
+from curate.sources.dwca_meta import Spec
+
+BLOCK_BYTES = 8 << 20
+"""Read at a time; a longer row ends the reading."""
+_TOO_MANY_BAD = 0.5
+"""With more of its rows in another shape, a table is not what is said of it."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been read of a table."""
+
+    rows: int = 0
+    """Rows with the right number of fields."""
+    bad: int = 0
+    """Rows with another number, which are left out."""
+
+
+def n_columns(head: bytes, spec: Spec, where: str) -> int:
+    """Return how many columns a table has, from its first line.
+
+    Raises:
+        SourceError: it has none.
+    """
+    fields = first_fields(head, spec)
+    if not fields:
+        raise SourceError(f"{where} is empty: it has no lines")
+    return len(fields)
+
+
+def first_fields(head: bytes, spec: Spec) -> list[str]:
+    """Return the fields of the first line, without their quotes."""
+    line = head.partition(b"\n")[0].decode(_codec(spec), errors="replace").rstrip("\r")
+    line = line.removeprefix("\ufeff")
+    if not line:
+        return []
+    if not spec.quote:
+        return line.split(spec.delimiter)
+    return next(csv.reader([line], delimiter=spec.delimiter, quotechar=spec.quote))
+
+
+def batches(
+    file: IO[bytes], spec: Spec, columns: Sequence[int], width: int, where: str, tally: Tally
+) -> Iterator[list[pa.Array]]:
+    """Yield the columns asked for, batch by batch, as UTF-8 strings without outer blanks.
+
+    Args:
+        file: the table, at its beginning.
+        spec: how it is written.
+        columns: which columns, from 0.
+        width: how many columns it has.
+        where: the file, for messages.
+        tally: counts what is read.
+
+    Raises:
+        SourceError: it cannot be read, or most of its rows have another number of fields.
+    """
+
+    def on_bad_row(_row: Any) -> str:
+        tally.bad += 1
+        return "skip"
+
+    names = [f"c{i}" for i in range(width)]
+    wanted = [names[i] for i in columns] or names[:1]
+    source = pa.PythonFile(_Lines(file, spec), mode="r")
+    try:
+        # A reader over nothing raises while it is opened.
+        reader = pa_csv.open_csv(
+            source,
+            pa_csv.ReadOptions(
+                block_size=BLOCK_BYTES, column_names=names, skip_rows=spec.header_lines
+            ),
+            pa_csv.ParseOptions(
+                delimiter=spec.delimiter,
+                quote_char=spec.quote or False,
+                double_quote=bool(spec.quote),
+                escape_char=False,
+                newlines_in_values=bool(spec.quote),
+                invalid_row_handler=on_bad_row,
+            ),
+            pa_csv.ConvertOptions(
+                check_utf8=False,
+                column_types=dict.fromkeys(wanted, pa.binary()),
+                include_columns=wanted,
+                strings_can_be_null=False,
+                null_values=[],
+            ),
+        )
+        for batch in reader:
+            tally.rows += batch.num_rows
+            if batch.num_rows:
+                yield [_text(batch.column(names[i])) for i in columns]
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" not in str(error):
+            raise SourceError(f"{where} is not a readable table: {_words(error)}") from error
+    if tally.bad > (tally.rows + tally.bad) * _TOO_MANY_BAD:
+        raise SourceError(
+            f"{where}: {tally.bad:,} of {tally.rows + tally.bad:,} rows do not have the "
+            f"{width} columns that its first line has"
+        )
+
+
+class _Lines(io.RawIOBase):
+    """The bytes of a table in UTF-8, with `\\n` as the only end of a line."""
+
+    def __init__(self, file: IO[bytes], spec: Spec) -> None:
+        super().__init__()
+        self._file = file
+        self._alone = b"\n" if spec.line_end == "\r" else b" "
+        codec = _codec(spec)
+        is_utf8 = codec in ("utf-8", "ascii")
+        self._decoder = None if is_utf8 else codecs.getincrementaldecoder(codec)("replace")
+        self._raw = b""
+        self._ready = b""
+        self._begun = False
+        self._ended = False
+
+    def readable(self) -> bool:
+        """Tell that this can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes; none only at the end."""
+        if size < 0:
+            size = BLOCK_BYTES
+        while not self._ready and not self._ended:
+            self._ready = self._next(size)
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return given
+
+    def _next(self, size: int) -> bytes:
+        more = self._file.read(size)
+        self._ended = not more
+        data = self._raw + more
+        self._raw = b""
+        if self._decoder is not None:
+            data = self._decoder.decode(data, final=self._ended).encode()
+        if not self._begun and data:
+            self._begun = True
+            data = data.removeprefix(codecs.BOM_UTF8)
+        if b"\r" not in data:
+            return data
+        if data.endswith(b"\r") and not self._ended and self._decoder is None:
+            data, self._raw = data[:-1], b"\r"  # its \n may come next
+        return data.replace(b"\r\n", b"\n").replace(b"\r", self._alone)
+
+
+def _codec(spec: Spec) -> str:
+    try:
+        return codecs.lookup(spec.encoding).name
+    except LookupError:
+        raise SourceError(f"{spec.location}: there is no encoding {spec.encoding!r}") from None
+
+
+def _text(column: pa.Array) -> pa.Array:
+    try:
+        text = column.cast(pa.string())
+    except pa.ArrowInvalid:
+        text = pa.array([_decoded(each) for each in column.to_pylist()], pa.string())
+    return pc.utf8_trim_whitespace(text)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def _words(error: Exception) -> str:
+    text = str(error)
+    if "straddling" in text or "out of sync" in text:
+        return f"a row is longer than {BLOCK_BYTES >> 20} MB, or a quote never closes"
+    return text.partition("\n")[0]
