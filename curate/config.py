@@ -179,6 +179,16 @@ class LabelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """What people are asked to look at, to train and to measure models."""
+
+    queue: int = _setting(100, "images in a queue", least=1, flag="--n")
+    blind: float = _setting(
+        0.05, "share of images shown without proposal, to learn how far proposals sway", most=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class QualitySettings:
     """When an image is flagged. Nothing is excluded for it unless asked."""
 
@@ -202,6 +212,7 @@ class Settings:
     quality: QualitySettings = QualitySettings()
     classes: ClassesSettings = ClassesSettings()
     label: LabelSettings = LabelSettings()
+    learning: LearningSettings = LearningSettings()
 
 
 def load(folder: Path, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:

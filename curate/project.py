@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from curate.fetch.check import Decoders
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
+    from curate.learning import Learning
     from curate.pack.result import PackResult
     from curate.pack.recipe import Recipe
     from curate.models import Models
@@ -287,9 +288,10 @@ class Project:
     # Looking and checking
 
     def status(self) -> tuple[Counts, list[ClassCount], dict[str, int]]:
-        """Return counts, classes, and skipped rows by reason."""
+        """Return counts, classes under their names of now, and skipped rows by reason."""
         db = self.look()
-        return counts.counts(db), counts.class_counts(db), searches.skipped_rows(db)
+        classes = counts.merged(db, counts.class_counts(db), self.people.renames().name)
+        return counts.counts(db), classes, searches.skipped_rows(db)
 
     def verify(self, *, repair: bool = False) -> VerifyResult:
         """Read every image again and compare it with the catalog; check every manifest.
@@ -331,6 +333,13 @@ class Project:
         from curate.models import Models
 
         return Models(self)
+
+    @property
+    def learning(self) -> Learning:
+        """Training on labels, measuring models, and choosing what to look at next."""
+        from curate.learning import Learning
+
+        return Learning(self)
 
     # Making the dataset
 

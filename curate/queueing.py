@@ -1,0 +1,208 @@
+"""Works out queues: which images a person should look at next, and who is shown no proposal."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curate.assist.queues import (
+    farthest_first,
+    is_blind,
+    one_of_each,
+    shuffled,
+    uncertainty,
+)
+from curate.catalog import images
+from curate.catalog.database import MEMORY
+from curate.catalog.queues import Queued, write_queue
+from curate.catalog.unlabelled import unlabelled
+from curate.errors import UsageError
+from curate.lessons import Lessons, collect, group_numbers
+
+if TYPE_CHECKING:
+    from curate.catalog.images import KeptImage
+    from curate.learning import Learning
+    from curate.project import Project
+
+BLIND = "blind"
+"""The queue of all undecided images that are shown without a proposal, whatever queue they
+are in besides."""
+DISAGREEMENTS = "disagreements"
+"""Images about which people contradict each other: `People.queue_disagreements`."""
+PAGE = 2000
+SPARE = 4
+"""Candidates kept for each image wanted, to choose from different groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A queue that was worked out."""
+
+    queue: str
+    """Its name."""
+    n: int
+    """Images in it."""
+    blind: int
+    """Of them, how many are shown without a proposal."""
+    note: str = ""
+    """What a person should know of how it was made."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document that `curate queue --json` prints."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def make(learning: Learning, name: str, n: int | None, seed: int, backbone: Path | None) -> Made:
+    """Work out a queue and write it. See `Learning.make_queue`."""
+    known = (*QUEUES, DISAGREEMENTS)
+    if name not in known:
+        raise UsageError(f"there is no queue {name!r} to make", f"known are: {', '.join(known)}")
+    project = learning.project
+    if project.look().path is MEMORY:
+        raise UsageError(f"{project.folder} holds no project", "fetch or import images first")
+    given = project.settings.learning
+    wanted = given.queue if n is None else n
+    if wanted < 1:
+        raise UsageError(f"--n {wanted} is not a number of images", "give at least 1")
+    if name == DISAGREEMENTS:
+        # Opinions are known already: there is nothing to withhold, and none to leave out.
+        return Made(name, project.people.queue_disagreements(), 0)
+    rows, note = QUEUES[name](learning, wanted, seed, backbone)
+    share = 1.0 if name == "random" else given.blind
+    rows = [replace(each, blind=is_blind(each.image_id, share)) for each in rows[:wanted]]
+    write_queue(project.db, name, rows)
+    mark_blind(project)
+    return Made(name, len(rows), sum(each.blind for each in rows), note)
+
+
+def mark_blind(project: Project) -> int:
+    """Choose anew which undecided images are shown without a proposal; return how many.
+
+    Whether an image is among them depends on itself alone: more images, and nobody who was
+    blind sees the proposal later.
+    """
+    share = project.settings.learning.blind
+    chosen = (
+        Queued(image_id, blind=True)
+        for image_id in chain.from_iterable(unlabelled(project.db))
+        if is_blind(image_id, share)
+    )
+    return write_queue(project.db, BLIND, list(chosen))
+
+
+def _uncertain(
+    learning: Learning, n: int, _seed: int, _backbone: Path | None
+) -> tuple[list[Queued], str]:
+    """The newest model wavers."""
+    project = learning.project
+    is_exclusive = project.people.class_list().exclusive
+    found: list[tuple[float, str]] = []
+    for ids in unlabelled(project.look()):
+        for image_id, proposal in project.people.proposals(ids).items():
+            if proposal is not None:
+                unsure = uncertainty(proposal.scores, is_exclusive=is_exclusive)
+                found.append((unsure, image_id))
+        found = heapq.nlargest(n * SPARE, found)
+    if not found:
+        raise UsageError(
+            "no model has proposed anything for images that wait to be decided",
+            "run `curate prelabel --model FILE.onnx` first",
+        )
+    found.sort(key=lambda each: (-each[0], each[1]))
+    ids = [image_id for _, image_id in found]
+    groups = dict(zip(*_groups(project, ids), strict=True))
+    order = one_of_each(range(len(ids)), [groups.get(each, -1) for each in ids])
+    return [Queued(ids[place], score=round(found[place][0], 6)) for place in order], ""
+
+
+def _suspects(
+    learning: Learning, _n: int, seed: int, backbone: Path | None
+) -> tuple[list[Queued], str]:
+    """Labels that a model trained without them does not believe."""
+    from curate.assist.head import LEAST_IMAGES
+    from curate.assist.suspects import suspects, suspects_multilabel
+
+    found = collect(learning.project).without_small(LEAST_IMAGES)
+    lessons, embeddings = learning.embedded(found, learning.backbone(backbone))
+    held_out = learning.fit(lessons, embeddings, seed=seed).held_out
+    doubted = (
+        suspects(lessons.truth, held_out)
+        if lessons.is_exclusive
+        else suspects_multilabel(lessons.labels, held_out)
+    )
+    rows = [
+        Queued(
+            lessons.image_ids[each.place],
+            tuple(sorted(name for at in each.suggested if (name := lessons.names[at]))),
+            round(each.score, 6),
+        )
+        for each in doubted
+    ]
+    small = found.left_out.get("small_class", 0)
+    note = f"{small:,} images of classes with too few labels could not be judged" if small else ""
+    return rows, note
+
+
+def _different(
+    learning: Learning, n: int, _seed: int, backbone: Path | None
+) -> tuple[list[Queued], str]:
+    """The farthest from all that is decided."""
+    embedder = learning.backbone(backbone)
+    waiting = set(chain.from_iterable(unlabelled(learning.project.look())))
+    everything = _bare(learning.project, images.kept(learning.project.look()))
+    everything, embeddings = learning.embedded(everything, embedder)
+    is_new = np.array([each in waiting for each in everything.image_ids], dtype=bool)
+    places, far = farthest_first(embeddings[is_new], embeddings[~is_new], n)
+    ids = [everything.image_ids[row] for row in np.flatnonzero(is_new).tolist()]
+    return [
+        Queued(ids[place], score=round(distance, 6))
+        for place, distance in zip(places, far, strict=True)
+    ], ""
+
+
+def _random(
+    learning: Learning, n: int, seed: int, _backbone: Path | None
+) -> tuple[list[Queued], str]:
+    """By chance, among all that wait."""
+    ids = shuffled(list(chain.from_iterable(unlabelled(learning.project.look()))), seed)[:n]
+    return [Queued(each) for each in ids], ""
+
+
+Maker = Callable[["Learning", int, int, "Path | None"], tuple[list[Queued], str]]
+QUEUES: Mapping[str, Maker] = {
+    "uncertain": _uncertain,
+    "suspects": _suspects,
+    "different": _different,
+    "random": _random,
+}
+"""The queues by name, each with what works it out."""
+
+
+def _groups(project: Project, image_ids: Sequence[str]) -> tuple[list[str], list[int]]:
+    kept = list(
+        chain.from_iterable(
+            images.some_kept(project.look(), image_ids[start : start + PAGE])
+            for start in range(0, len(image_ids), PAGE)
+        )
+    )
+    return [each.image_id for each in kept], group_numbers(kept).tolist()
+
+
+def _bare(project: Project, pages: Iterator[list[KeptImage]]) -> Lessons:
+    """Return images without labels, for their embeddings."""
+    found = [(each.image_id, each.format) for page in pages for each in page]
+    return Lessons(
+        image_ids=tuple(image_id for image_id, _ in found),
+        paths=tuple(project.store.path(*each) for each in found),
+        names=(),
+        is_exclusive=False,
+        labels=np.zeros((len(found), 0), dtype=bool),
+        groups=np.arange(len(found)),
+        left_out={},
+    )
