@@ -31,6 +31,7 @@ from curate.dedupe.cache import hashes_of
 from curate.dedupe.search import confirmed, is_flat
 from curate.fetch.verify import verify
 from curate.records import Verified
+from tests.benchmarks import incremental
 from tests.benchmarks.report import Options, setting, talk
 from tests.benchmarks.runs import table
 from tests.dedupe.copies import PLAIN_EDITS, copies, origins, photos
@@ -228,4 +229,6 @@ def bench(options: Options) -> str:
         head = ("hashes", "radius", "pairs", "CPU s", "peak MiB", "others: CPU s, times ours")
         search = table(head, list(_searches(options, peers, work)))
         copied = _photos(options, peers, work) if SHARED.is_dir() else "The photos are not here."
-    return f"{setting('numpy')} One thread each; CPU time.\n\n{search}\n\n{copied}"
+    again = incremental.bench(options)
+    text = f"{setting('numpy')} One thread each; CPU time.\n\n{search}\n\n{copied}"
+    return f"{text}\n\nWhen images are added:\n\n{again}"
