@@ -6,23 +6,35 @@ there, rules and arithmetic from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import annotations as rows
-from curate.catalog import class_lists
+from curate.catalog import annotators, assignments, class_lists
 from curate.catalog.class_lists import ClassList
 from curate.catalog.database import Database
+from curate.catalog.queues import Queued, write_queue
 from curate.config import Settings
+from curate.errors import StoreError, UsageError
 from curate.progress import Progress, silent
 from curate.records import Annotation, Label, Proposal
 
 if TYPE_CHECKING:
     from curate.catalog.images import KeptImage
+    from curate.label.agreement import Agreement
+    from curate.label.conflicts import Conflict
     from curate.label.ledger import Ledger
+    from curate.label.ledger_file import Imported
+    from curate.label.pace import Pace
     from curate.label.replay import Renames
     from curate.label.resolve import Evidence, Rules, Verdict
+
+DISAGREEMENTS = "disagreements"
+"""The queue of images about which people contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +67,209 @@ class People:
         from curate.label.ledger import Ledger
 
         given = self.settings.label
-        backup = self._back_up if given.backup_dir else None
+        backup = self.back_up if given.backup_dir else None
         return Ledger(self.db.path, backup, given.backup_every)
 
+    def set_classes(self, names: Sequence[str], *, exclusive: bool) -> ClassList:
+        """Set the class list; the one before stays readable.
+
+        Raises:
+            UsageError: no names, one twice, or one that cannot be used.
+        """
+        from curate.label.ledger import check_class
+
+        for name in names:
+            check_class(name)
+        if not names or len(set(names)) < len(names):
+            raise UsageError("a class list needs names, each once", "e.g. beach city sunset")
+        now = self.class_list()
+        if now.is_set and now.version and (now.names, now.exclusive) == (tuple(names), exclusive):
+            return now
+        return class_lists.add(self.db, names, exclusive=exclusive, now=self.clock())
+
+    def rename(self, pairs: Mapping[str, str], annotator: str) -> int:
+        """Give classes other names; one that has the name already takes the other in.
+
+        No annotation is changed: each pair is a row that can be undone.
+
+        Args:
+            pairs: old name to new name, all at the same time.
+            annotator: who decides it.
+
+        Returns:
+            How many names changed.
+
+        Raises:
+            UsageError: a name cannot be used, or the pairs go round in a circle.
+        """
+        from curate.label.renaming import rename_rows
+
+        found = rename_rows(pairs, annotator, self.clock())
+        with self.ledger() as ledger:
+            return sum(ledger.add(found))
+
+    def export(self, path: Path) -> int:
+        """Write the whole ledger as JSON Lines; return the number of rows.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        from curate.label.ledger_file import export_file
+
+        return export_file(self.db, path)
+
+    def write(self, write: Callable[[str], object]) -> int:
+        """Hand the whole ledger to a function, some lines at a time; return how many rows."""
+        from curate.label.ledger_file import export
+
+        return export(self.db, write)
+
+    def import_(self, path: Path, *, dry_run: bool = False) -> Imported:
+        """Add the rows of an exported ledger that are not known yet; all of them or none.
+
+        Raises:
+            SourceError: the file cannot be read, or a line cannot be kept.
+        """
+        from curate.label.ledger_file import import_file
+
+        with self.ledger() as ledger:
+            return import_file(self.db, path, ledger, progress=self.progress, dry_run=dry_run)
+
+    def back_up(self) -> Path | None:
+        """Write a dated copy of the ledger where the settings want one; return it.
+
+        A copy that cannot be written is told, not raised: what was decided is saved anyway.
+        """
+        from curate.label.ledger_file import back_up
+
+        if not self.settings.label.backup_dir:
+            return None
+        folder = Path(self.settings.label.backup_dir).expanduser()
+        # Any thread may come here; the catalog's connection belongs to one.
+        db = Database(self.db.path)
+        try:
+            return back_up(db, self.db.path.parent / folder, self.clock())
+        except StoreError as error:
+            self.notify(f"no copy of the annotations was written: {error.message}")
+            return None
+        finally:
+            db.close()
+
+    # Several people
+
+    def invite(self, name: str) -> str:
+        """Let a person in; return the secret for their link, which is shown this once.
+
+        An earlier link of theirs works no more.
+
+        Raises:
+            UsageError: the name cannot be used.
+        """
+        from curate.label.ledger import check_name
+
+        check_name(name)
+        secret = token_urlsafe(32)
+        annotators.add(self.db, name, secret, self.clock())
+        return secret
+
+    def annotator_of(self, secret: str) -> str | None:
+        """Return whose link holds this secret; None if nobody's does."""
+        return annotators.by_secret(self.db, secret)
+
+    def next_batch(
+        self,
+        annotator: str,
+        n: int,
+        queue: str = "",
+        *,
+        overlap: int = 1,
+        among: Sequence[str] | None = None,
+        hold_s: float = 1800.0,
+    ) -> list[str]:
+        """Hand out images that a person is to decide about, in one transaction.
+
+        First come those that they were given before and have not decided about. Nobody gets
+        an image twice, and no image goes to more than `overlap` people; in a queue, only what
+        was decided in that queue counts.
+
+        Args:
+            annotator: for whom.
+            n: images at most.
+            queue: a queue's name; empty: all kept images, by image id.
+            overlap: people for each image.
+            among: only these images, in this order (a filter); None: all.
+            hold_s: time after which what was given and not done is free for others.
+        """
+        wish = assignments.Wish(annotator, n, queue, overlap, among, hold_s)
+        return assignments.take(self.db, wish, self.clock())
+
+    def agreement(self) -> Agreement:
+        """Return how far people agree about the images that several have decided about."""
+        from curate.label.agreement import agreement
+
+        return agreement(self.decided(several=True))
+
+    def consensus(self, method: str) -> dict[str, Verdict]:
+        """Return what people amount to, by image id; images on which they tie are absent.
+
+        Raises:
+            UsageError: no such method, or the package it needs is not installed.
+        """
+        from curate.label.consensus import consensus
+
+        votes = {str(each[0].image_id): each for each in self.decided()}
+        return consensus(votes, method, exclusive=self.class_list().exclusive)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield the kept images whose label is a contradiction, by image id."""
+        from curate.catalog import images
+        from curate.label.conflicts import describe
+        from curate.label.resolve import resolve
+
+        rules = self._rules()
+        for page in images.kept(self.db):
+            by_id = {each.image_id: each for each in page}
+            for image_id, evidence in self._evidence(page):
+                if resolve(evidence, rules).conflict:
+                    image = by_id[image_id]
+                    yield describe(image_id, image.source_id, image.url, evidence)
+
+    def queue_disagreements(self) -> int:
+        """Fill the queue `disagreements` with what people contradict each other about.
+
+        The most open question comes first. Return how many images there are.
+        """
+        from curate.label.conflicts import evenness
+        from curate.label.resolve import contradicts
+
+        open_ = [
+            Queued(str(each[0].image_id), score=evenness(each))
+            for each in self.decided(several=True)
+            if contradicts(each)
+        ]
+        open_.sort(key=lambda each: (each.score, each.image_id))
+        return write_queue(self.db, DISAGREEMENTS, open_)
+
+    def pace(self) -> Pace:
+        """Return how long people take, and what they correct."""
+        from curate.label.pace import pace
+
+        return pace(each for decisions in self.decided() for each in decisions)
+
     # Reading
+
+    def decided(self, *, several: bool = False) -> Iterator[list[Annotation]]:
+        """Yield what is in force image by image, in the order of image ids.
+
+        Args:
+            several: only images that more than one person has decided about.
+        """
+        renames = self.renames()
+        for page in rows.all_decisions(self.db):
+            for _, group in groupby(page, key=lambda row: row[1].image_id):
+                found = [renames.apply(row) for row in group]
+                if len(found) > 1 or not several:
+                    yield found
 
     def current(self, image_ids: Iterable[str]) -> dict[str, list[Annotation]]:
         """Return what is in force: each person's newest annotation of each image.
@@ -139,9 +350,6 @@ class People:
                 ),
             )
 
-    def _back_up(self) -> None:
-        pass
-
     def _thresholds(self, model: str) -> Mapping[str, float]:
         """Return a model's own thresholds; the settings' for what it has none for."""
         known = self._known.get("thresholds")
@@ -152,7 +360,16 @@ class People:
         return {"": default, **own} if default else own
 
     def _verdicts(self) -> Mapping[str, Verdict]:
-        return {}
+        """Return what people amount to under the settings; nothing if none is asked for."""
+        method = self.settings.label.consensus
+        if not method:
+            return {}
+        depends = (rows.last_id(self.db), method)
+        known = self._known.get("verdicts")
+        if known is None or known[0] != depends:
+            known = self._known["verdicts"] = (depends, self.consensus(method))
+        verdicts: Mapping[str, Verdict] = known[1]
+        return verdicts
 
     def _rules(self) -> Rules:
         from curate.label.resolve import Rules

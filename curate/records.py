@@ -252,7 +252,7 @@ class Annotation:
     shown_by: str | None = None
     """SHA-256 of the model that proposed, or `source` or `query`."""
     tool: str = "audit"
-    """Where it was decided: `audit`, `labelme` or `import`."""
+    """Where it was decided: `audit`, `labelme`, `import` or `cli`."""
     queue: str = ""
     """The queue that it came from; empty: the usual order."""
     mode: str = ""

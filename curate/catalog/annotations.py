@@ -121,6 +121,11 @@ def last_id(db: Database) -> int:
     return int(db.one("SELECT COALESCE(MAX(id), 0) FROM annotations")[0])
 
 
+def count(db: Database) -> int:
+    """Return how many rows the ledger has."""
+    return int(db.one("SELECT COUNT(*) FROM annotations")[0])
+
+
 def last_rename(db: Database) -> int:
     """Return the number of the newest row about the names of classes; 0 if there is none."""
     sql = (

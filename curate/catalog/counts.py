@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from curate.catalog.database import Database
 
@@ -45,6 +47,16 @@ class Counts:
     """Images left out of datasets, by reason."""
     n_bytes: int
     """Bytes of all images."""
+    annotations: int
+    """Rows of the ledger, undos and renames included."""
+    annotated: int
+    """Images that somebody has decided about."""
+    annotators: int
+    """People who have decided something."""
+    proposals: int
+    """Images times models that propose something for them."""
+    models: int
+    """Models that propose something."""
 
 
 _STATES = """
@@ -91,6 +103,14 @@ def counts(db: Database) -> Counts:
             "WHERE excluded IS NOT NULL GROUP BY excluded"
         )
     )
+    annotations, annotated, annotators = db.one(
+        "SELECT (SELECT COUNT(*) FROM annotations), COUNT(DISTINCT image_id), "
+        "(SELECT COUNT(DISTINCT annotator) FROM decisions) FROM decisions"
+    )
+    proposals, models = db.one(
+        "SELECT COUNT(*), (SELECT COUNT(*) FROM models WHERE EXISTS "
+        "(SELECT 1 FROM proposals WHERE model_id = models.id)) FROM proposals"
+    )
     return Counts(
         total=sum(by_state.values()),
         stored=by_state.get("stored", 0),
@@ -101,6 +121,11 @@ def counts(db: Database) -> Counts:
         kept=n_images - sum(excluded.values()),
         excluded=excluded,
         n_bytes=n_bytes,
+        annotations=annotations,
+        annotated=annotated,
+        annotators=annotators,
+        proposals=proposals,
+        models=models,
     )
 
 
@@ -125,6 +150,41 @@ def class_counts(db: Database) -> list[ClassCount]:
         )
         for number, name, quota in db.all("SELECT id, name, quota FROM classes ORDER BY name")
     ]
+
+
+def merged(
+    db: Database, classes: Sequence[ClassCount], now: Callable[[str], str]
+) -> list[ClassCount]:
+    """Return the counts under the names that classes have now, ordered by name.
+
+    An image of two classes that have become one counts once.
+
+    Args:
+        db: the catalog.
+        classes: counts by hint.
+        now: a class's name now.
+    """
+    groups: dict[str, list[ClassCount]] = {}
+    for each in classes:
+        groups.setdefault(now(each.name), []).append(each)
+    return [
+        replace(group[0], name=name) if len(group) == 1 else _together(db, name, group)
+        for name, group in sorted(groups.items())
+    ]
+
+
+def _together(db: Database, name: str, group: Sequence[ClassCount]) -> ClassCount:
+    images, pending = db.one(
+        "SELECT COUNT(DISTINCT IIF(images.image_id IS NULL OR excluded NOT NULL, NULL, "
+        "images.image_id)), COUNT(DISTINCT IIF(state = 'pending', id, NULL)) "
+        "FROM json_each(?) AS wanted CROSS JOIN hints ON class_id = wanted.value "
+        "CROSS JOIN candidates ON id = candidate_id "
+        "LEFT JOIN images ON images.image_id = candidates.image_id",
+        (json.dumps([each.id for each in group]),),
+    )
+    quotas = [each.quota for each in group]
+    quota = None if None in quotas else sum(each for each in quotas if each is not None)
+    return ClassCount(group[0].id, name, quota, images, pending)
 
 
 def class_count(db: Database, name: str) -> ClassCount | None:

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from curate import __version__
+from curate.cli import annotations as annotation_commands
 from curate.cli import (
     balance,
+    classes,
     dedupe,
     demo,
     doctor,
@@ -40,6 +42,8 @@ for module in (
     dedupe,
     label,
     prelabel,
+    annotation_commands,
+    classes,
     balance,
     manifest,
     export,

@@ -205,3 +205,16 @@ def draw_status(
     excluded = "".join(f", {n:,} excluded as {reason}" for reason, n in counts.excluded.items())
     size = human_bytes(counts.n_bytes)
     console.print(f"\n{counts.kept:,} images kept{excluded}; {size} in all", markup=False)
+    if counts.annotations:
+        console.print(
+            f"{_many(counts.annotated, 'image')} annotated by "
+            f"{_many(counts.annotators, 'person', 'people')}, "
+            f"in {_many(counts.annotations, 'entry', 'entries')}"
+        )
+    if counts.proposals:
+        models = _many(counts.models, "model")
+        console.print(f"{_many(counts.proposals, 'proposal')} by {models}")
+
+
+def _many(n: int, one: str, several: str = "") -> str:
+    return f"{n:,} {one if n == 1 else several or one + 's'}"

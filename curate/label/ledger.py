@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +22,15 @@ from curate.errors import CatalogError, UsageError
 from curate.records import Annotation, Kind
 
 _IMAGE_ID = re.compile("[0-9a-f]{64}")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters and halves of characters."""
 LONGEST_NAME = 500
 """Characters of a class, an annotator or a key."""
 _DECISIONS = (Kind.LABEL, Kind.REJECT, Kind.UNSURE)
+
+
+class _TakenBack(Exception):  # noqa: N818 - not an error: it ends a transaction
+    """What was tried is not kept."""
 
 
 class Ledger:
@@ -41,7 +46,7 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, backup: Callable[[], None] | None = None, backup_every: int = 0
+        self, path: Path, backup: Callable[[], object] | None = None, backup_every: int = 0
     ) -> None:
         if path == MEMORY:
             raise CatalogError("there is no project here yet", "fetch or import images first")
@@ -86,18 +91,48 @@ class Ledger:
         with self._lock:
             with self._db.transaction():
                 added = [self._add(each) for each in annotations]
-            self._unsaved += sum(added)
-            if self._backup is not None and 0 < self._backup_every <= self._unsaved:
-                self._unsaved = 0
-                self._backup()
+            self._count(sum(added))
         return added
 
-    def _add(self, each: Annotation) -> bool:
-        if rows.by_key(self._db, each.key) is not None:
+    def take(self, annotations: Iterable[Annotation], *, dry_run: bool = False) -> list[bool]:
+        """Add rows of another ledger, as `add` does; a known key must say the same again.
+
+        Args:
+            annotations: in their order of arrival.
+            dry_run: find out what would be added, then take all back.
+
+        Raises:
+            UsageError: also where a key is known with another content; no row was added.
+        """
+        added: list[bool] = []
+        with self._lock:
+            try:
+                with self._db.transaction():
+                    added.extend(self._add(each, is_same=True) for each in annotations)
+                    if dry_run:
+                        raise _TakenBack
+            except _TakenBack:
+                return added
+            self._count(sum(added))
+        return added
+
+    def _count(self, n: int) -> None:
+        self._unsaved += n
+        if self._backup is not None and 0 < self._backup_every <= self._unsaved:
+            self._unsaved = 0
+            self._backup()
+
+    def _add(self, each: Annotation, *, is_same: bool = False) -> bool:
+        known = rows.by_key(self._db, each.key)
+        if known is not None and not is_same:
             return False
         row = checked(each)
         if row.kind is Kind.UNDO:
             row = self._aimed(row)
+        if known is not None:
+            if known != row:
+                raise UsageError(f"key {each.key!r} is known, and says something else")
+            return False
         rows.insert(self._db, row)
         if row.image_id is not None:
             rows.decide(self._db, row.image_id, row.annotator)
@@ -123,6 +158,9 @@ def checked(each: Annotation) -> Annotation:
     """
     _check_text("key", each.key)
     _check_text("annotator", each.annotator)
+    for what in ("undoes", "shown_by", "tool", "queue", "mode"):
+        if text := getattr(each, what):
+            _check_text(what, text)
     _check_number("decided_at", each.decided_at)
     if each.seconds is not None:
         _check_number("seconds", each.seconds)
@@ -148,6 +186,11 @@ def check_class(name: str) -> None:
     _check_text("class", name)
 
 
+def check_name(name: str) -> None:
+    """Raise a UsageError unless this can be the name of a person."""
+    _check_text("annotator", name)
+
+
 def _checked_rename(each: Annotation) -> Annotation:
     if each.classes is None or len(each.classes) != 2 or each.classes[0] == each.classes[1]:
         raise UsageError("classes: a rename has the old and the new name, which differ")
@@ -163,8 +206,8 @@ def _check_text(what: str, text: str) -> None:
         raise UsageError(f"{what}: {text!r} is empty or begins or ends with a blank")
     if len(text) > LONGEST_NAME:
         raise UsageError(f"{what}: more than {LONGEST_NAME} characters")
-    if _CONTROL.search(text):
-        raise UsageError(f"{what}: {text!r} holds a control character")
+    if _UNFIT.search(text):
+        raise UsageError(f"{what}: {text!r} holds a control character, or half of one")
 
 
 def _check_number(what: str, value: float) -> None:

@@ -31,6 +31,10 @@ def status_json(
         },
         "images": {"kept": counts.kept, "excluded": counts.excluded, "bytes": counts.n_bytes},
         "classes": {each.name: each.images for each in classes if each.name},
-        "annotations": {"total": 0, "images": 0, "annotators": 0},
-        "proposals": {"total": 0, "models": 0},
+        "annotations": {
+            "total": counts.annotations,
+            "images": counts.annotated,
+            "annotators": counts.annotators,
+        },
+        "proposals": {"total": counts.proposals, "models": counts.models},
     }

@@ -1,0 +1,172 @@
+"""`curate classes list|set|rename|map`: which classes there are, and what they are called."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.cli import options as opt
+from curate.cli.label import AnnotatorOption
+from curate.cli.session import Session, command
+from curate.cli.tables import draw_table
+from curate.errors import ExitCode, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from curate.catalog.class_lists import ClassList
+
+NamesArgument = Annotated[
+    list[str], typer.Argument(help="Names, in the order in which they are shown.", metavar="NAME…")
+]
+ExclusiveOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--exclusive/--multi",
+        help="An image has one class at most, or as many as apply. [default: as before]",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group = typer.Typer(
+        help="List, set, rename and merge the classes.", no_args_is_help=True, rich_markup_mode=None
+    )
+    command(group, "list")(list_classes)
+    command(group, "set")(set_classes)
+    command(group)(rename)
+    command(group, "map")(map_classes)
+    app.add_typer(group, name="classes")
+
+
+def list_classes(session: Session) -> ExitCode:
+    """List the classes, and how many images have each as a hint or an annotation."""
+    with session.project() as project:
+        chosen = project.people.class_list()
+        _, hinted, _ = project.status()
+        annotated: dict[str, int] = {}
+        for decisions in project.people.decided():
+            for name in {name for each in decisions for name in each.classes or ()}:
+                annotated[name] = annotated.get(name, 0) + 1
+    images = {each.name: each.images for each in hinted}
+    document = _document(chosen)
+    document["hinted"] = {name: images.get(name, 0) for name in chosen.names}
+    document["annotated"] = {name: annotated.get(name, 0) for name in chosen.names}
+
+    def draw(console: Console) -> None:
+        rows = [(name, images.get(name, 0), annotated.get(name, 0)) for name in chosen.names]
+        draw_table(console, ("class", "hinted", "annotated"), rows)
+        console.print(_said(chosen))
+
+    session.show(document, draw)
+    return ExitCode.DONE
+
+
+def set_classes(
+    session: Session, names: NamesArgument, exclusive: ExclusiveOption = None
+) -> ExitCode:
+    """Set the classes of the project; hints and labels of other classes do not count then."""
+    with session.project() as project:
+        project.made()
+        people = project.people
+        is_one = people.class_list().exclusive if exclusive is None else exclusive
+        chosen = people.set_classes(names, exclusive=is_one)
+    session.show(_document(chosen), lambda console: console.print(_said(chosen), markup=False))
+    return ExitCode.DONE
+
+
+def rename(
+    session: Session,
+    old: Annotated[str, typer.Argument(help="Its name so far.")],
+    new: Annotated[str, typer.Argument(help="Its new name; a class of that name takes it in.")],
+    annotator: AnnotatorOption = None,
+    dry_run: opt.DryRunOption = False,
+) -> ExitCode:
+    """Give a class another name, or merge it into another. No annotation is changed."""
+    return _rename(session, {old: new}, annotator, dry_run)
+
+
+def map_classes(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="CSV with old and new name in each row.")],
+    annotator: AnnotatorOption = None,
+    dry_run: opt.DryRunOption = False,
+) -> ExitCode:
+    """Rename and merge many classes at once, e.g. breeds to cat and dog."""
+    return _rename(session, _read_map(file), annotator, dry_run)
+
+
+def _rename(
+    session: Session, pairs: Mapping[str, str], annotator: str | None, dry_run: bool
+) -> ExitCode:
+    from curate.label.renaming import rename_rows
+    from curate.labeling import user_name
+
+    with session.project({"label.annotator": annotator}) as project:
+        who = project.settings.label.annotator.strip() or user_name(project.environ)
+        rows = rename_rows(pairs, who, project.clock())
+        if not dry_run:
+            project.made()
+        people = project.people
+        unknown = sorted(set(pairs) - set(people.class_list().names))
+        if unknown:
+            session.say(f"no class is called {', '.join(unknown)}; it is renamed where it turns up")
+        if not dry_run:
+            people.rename(pairs, who)
+        names = people.class_list().names
+    changes = {each.classes[0]: each.classes[1] for each in rows if each.classes}
+    document = {"renamed": changes, "classes": list(names)}
+
+    def draw(console: Console) -> None:
+        draw_table(console, ("was", "would be" if dry_run else "is"), list(changes.items()))
+        if dry_run:
+            console.print("dry run: nothing written")
+
+    session.show(document, draw)
+    return ExitCode.DONE
+
+
+def _read_map(path: Path) -> dict[str, str]:
+    """Read pairs of names; a first row `old,new` or `from,to` is a heading."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+    if rows and [cell.lower() for cell in rows[0]] in (["old", "new"], ["from", "to"]):
+        rows = rows[1:]
+    pairs: dict[str, str] = {}
+    for row in rows:
+        if len(row) != 2 or not all(row):
+            raise SourceError(f"{path}: {','.join(row)!r} is not an old and a new name")
+        old, new = row
+        if pairs.setdefault(old, new) != new:
+            raise SourceError(f"{path}: {old!r} is to be both {pairs[old]!r} and {new!r}")
+    if not pairs:
+        raise SourceError(f"{path} holds no names", "write `old,new` in each row")
+    return pairs
+
+
+def _document(chosen: ClassList) -> dict[str, Any]:
+    return {
+        "version": chosen.version,
+        "classes": list(chosen.names),
+        "exclusive": chosen.exclusive,
+        "set": chosen.is_set,
+    }
+
+
+def _said(chosen: ClassList) -> str:
+    n = len(chosen.names)
+    kind = "one for each image" if chosen.exclusive else "several for an image are possible"
+    if not chosen.is_set:
+        return f"{n} classes, as the hints name them; {kind}: `curate classes set` settles it"
+    where = f"version {chosen.version}" if chosen.version else "from curate.toml"
+    return f"{n} classes, {where}; {kind}"
