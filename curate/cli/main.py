@@ -11,6 +11,7 @@ import typer
 from curate import __version__
 from curate.cli import annotations as annotation_commands
 from curate.cli import (
+    audit,
     balance,
     classes,
     dedupe,
@@ -41,6 +42,7 @@ for module in (
     status,
     dedupe,
     label,
+    audit,
     prelabel,
     annotation_commands,
     classes,

@@ -1,0 +1,216 @@
+// The grid: tiles, the focus on one of them, and moving it.
+
+import { $, hue, keycap, make, named } from "./dom.js";
+import { isDisputed } from "./work.js";
+
+const MARKS = { label: "✓", reject: "✕", unsure: "?" };
+
+export class Tiles {
+  constructor(work, keys, look) {
+    this.work = work;
+    this.keys = keys;
+    this.look = look; // opens the focused image large
+    this.box = $("grid");
+    this.elements = new Map();
+    this.focused = null;
+    this.typed = null; // image whose classes are being typed
+    this.box.addEventListener("focusin", ({ target }) => {
+      const image = target.closest?.(".tile")?.dataset.image;
+      if (image && image !== this.focused) this.focus(image, false);
+    });
+  }
+
+  /** Show the page anew. */
+  draw() {
+    const { images } = this.work;
+    this.elements.clear();
+    this.letters = new Map();
+    const letters = this.keys.letters();
+    const many = images.length;
+    this.box.replaceChildren(
+      ...images.map((image, place) => {
+        const letter = letters[place] ?? "";
+        if (letter) this.letters.set(letter, image);
+        const element = this.make(image, letter, place, many);
+        this.elements.set(image, element);
+        return element;
+      }),
+    );
+    this.box.dataset.size = String(this.work.size);
+    this.box.hidden = !many;
+    this.box.scrollTop = 0;
+    images.forEach((image) => this.update(image));
+    this.focused = null;
+    const first = this.firstOpen() ?? images[0];
+    if (first) this.focus(first, document.activeElement === document.body || this.had);
+    this.had = true;
+  }
+
+  make(image, letter, place, many) {
+    const picture = make("img", {
+      src: `/thumb/${image}`, alt: "", decoding: "async", draggable: "false",
+      onload: ({ target }) => target.classList.add("there"),
+      onerror: ({ target }) => target.closest(".tile").classList.add("gone"),
+    });
+    return make(
+      "div",
+      {
+        class: "tile", role: "option", tabindex: "-1", "aria-selected": "false",
+        "data-image": image, "data-letter": letter,
+        "aria-posinset": place + 1, "aria-setsize": many,
+        onclick: () => this.click(image), ondblclick: () => this.look(image),
+      },
+      make("div", { class: "well" }, picture, make("span", { class: "broken" }, "This file cannot be shown")),
+      letter ? make("kbd", { class: "letter", "aria-hidden": "true" }, letter) : null,
+      make("span", { class: "mark", "aria-hidden": "true" }),
+      make("div", { class: "words", "aria-hidden": "true" }),
+    );
+  }
+
+  click(image) {
+    if (this.focused === image && this.touched) this.look(image);
+    this.touched = matchMedia("(pointer: coarse)").matches;
+    this.focus(image);
+  }
+
+  updateAll() {
+    for (const image of this.elements.keys()) this.update(image);
+  }
+
+  /** Show how an image stands. */
+  update(image) {
+    const element = this.elements.get(image);
+    const tile = this.work.tile(image);
+    if (!element || !tile) return;
+    const answer = this.work.answer(tile);
+    const disputed = isDisputed(tile);
+    const done = Boolean(tile.mine);
+    const standing = done ? tile.mine.kind : answer && tile.state !== "open" ? "others" : "open";
+    element.dataset.standing = disputed ? "conflict" : standing;
+    element.dataset.saved = String(!done || Boolean(tile.saved));
+    element.querySelector(".mark").textContent = disputed ? "!" : (MARKS[standing] ?? "");
+    element.querySelector(".words").replaceChildren(...this.words(tile, answer, disputed));
+    element.setAttribute("aria-label", this.label(tile, answer, element.dataset.letter, disputed));
+  }
+
+  words(tile, answer, disputed) {
+    const words = [];
+    const kind = answer?.kind;
+    if (kind === "label") words.push(...this.chips(answer.classes));
+    else if (kind === "reject") words.push(make("span", { class: "chip plain" }, "does not belong"));
+    else if (kind === "unsure") words.push(make("span", { class: "chip plain" }, "unsure"));
+    else words.push(make("span", { class: "chip none" }, tile.blind ? "blind: what is it?" : "what is it?"));
+    const corrected = tile.mine && tile.proposed && kind === "label" && !same(answer.classes, tile.proposed);
+    if (disputed) words.push(make("span", { class: "aside alarm" }, others(tile)));
+    else if (this.work.notes.has(tile.image_id)) {
+      words.push(make("span", { class: "aside alarm" }, this.work.notes.get(tile.image_id)));
+    } else if (corrected) words.push(make("s", { class: "aside" }, named(tile.proposed)));
+    else if (!tile.mine && tile.score !== null) {
+      words.push(make("span", { class: "aside" }, `${Math.round(tile.score * 100)} %`));
+    }
+    return words;
+  }
+
+  chips(classes) {
+    if (!classes.length) return [make("span", { class: "chip plain" }, "none of these")];
+    return classes.map((name) => {
+      const chip = make("span", { class: "chip" }, name);
+      const tone = hue(this.work.info.classes.indexOf(name));
+      if (tone !== null) chip.style.setProperty("--hue", tone);
+      return chip;
+    });
+  }
+
+  label(tile, answer, letter, disputed) {
+    const what = {
+      label: () => named(answer.classes),
+      reject: () => "does not belong",
+      unsure: () => "unsure",
+    }[answer?.kind]?.();
+    const parts = [];
+    if (tile.mine) parts.push(what, tile.saved ? "saved" : "not saved yet");
+    else if (!what) parts.push(tile.blind ? "shown without a proposal" : "nothing proposed");
+    else if (tile.state !== "open") parts.push(`decided by others: ${what}`);
+    else {
+      parts.push(`proposed: ${what}`);
+      if (tile.score !== null) parts.push(`${Math.round(tile.score * 100)} percent`);
+    }
+    if (disputed) parts.push(`conflict: ${others(tile)}`);
+    const note = this.work.notes.get(tile.image_id);
+    if (note) parts.push(note);
+    if (letter) parts.push(`key ${letter}`);
+    return parts.join(", ");
+  }
+
+  // Focus
+
+  focus(image, take = true) {
+    if (!this.elements.has(image)) return;
+    if (image !== this.focused) this.typed = null;
+    const before = this.elements.get(this.focused);
+    if (before) {
+      before.tabIndex = -1;
+      before.setAttribute("aria-selected", "false");
+    }
+    this.focused = image;
+    const element = this.elements.get(image);
+    element.tabIndex = 0;
+    element.setAttribute("aria-selected", "true");
+    if (take) element.focus({ preventScroll: false });
+    this.work.tell("focus");
+  }
+
+  firstOpen() {
+    return this.work.images.find((image) => this.work.isOpen(this.work.tile(image)));
+  }
+
+  /** Go on to the next image that is not decided, round the page; stay if there is none. */
+  advance() {
+    const { images } = this.work;
+    const place = images.indexOf(this.focused);
+    const round = [...images.slice(place + 1), ...images.slice(0, place + 1)];
+    const open = round.find((image) => this.work.isOpen(this.work.tile(image)));
+    if (open) this.focus(open);
+    return Boolean(open);
+  }
+
+  move(key) {
+    const { images } = this.work;
+    const place = images.indexOf(this.focused);
+    if (place < 0) return;
+    const to = {
+      ArrowRight: () => place + 1,
+      ArrowLeft: () => place - 1,
+      ArrowDown: () => this.vertically(place, 1),
+      ArrowUp: () => this.vertically(place, -1),
+      Home: () => 0,
+      End: () => images.length - 1,
+    }[key]();
+    if (images[to]) this.focus(images[to]);
+  }
+
+  vertically(place, direction) {
+    const boxes = [...this.elements.values()].map((each) => each.getBoundingClientRect());
+    const columns = boxes.filter((box) => Math.abs(box.top - boxes[0].top) < 4).length;
+    const to = place + direction * columns;
+    const last = boxes.length - 1;
+    const below = Math.floor(last / columns) > Math.floor(place / columns);
+    return to > last && below ? last : to;
+  }
+}
+
+function same(one, other) {
+  return one.length === other.length && one.every((name) => other.includes(name));
+}
+
+function others(tile) {
+  return tile.others
+    .filter((said) => said.kind !== "unsure")
+    .map((said) => `${said.annotator}: ${said.kind === "label" ? named(said.classes) : "does not belong"}`)
+    .join(", ");
+}
+
+/** A tile's keys, for the help. */
+export function letterCaps(letters) {
+  return letters.slice(0, 3).map(keycap);
+}
