@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from curate import waiting
 from curate.catalog import annotations as rows
-from curate.catalog import images, undecided
+from curate.catalog import assignments, images, undecided
 from curate.catalog.class_lists import ClassList
 from curate.errors import CurateError, LockedError, UsageError
 from curate.label import labelme_folder, labelme_program
@@ -40,6 +39,8 @@ FOLDER = "labeling"
 ELSEWHERE = "files"
 """Stands in the keys of annotations from folders that we did not make."""
 POLL_S = 0.5
+HOLD_S = 600.0
+"""How often the catalog is told that somebody still works on a folder."""
 _LOCK = ".lock"
 
 
@@ -53,6 +54,8 @@ class Asked:
     """Images at most."""
     queue: str = ""
     """Only images of this queue, in its order; empty: images that nobody has decided about."""
+    overlap: int = 1
+    """People for each image."""
     folder: Path | None = None
     """This working folder instead of a new one."""
 
@@ -149,7 +152,8 @@ class Labeling:
             UsageError: there is no such queue.
         """
         self.check()
-        return self._tasks()
+        ids = waiting.waiting(self.project, *self._wish())
+        return list(waiting.tasks(self.project, ids, self.asked.queue))
 
     def import_all(self, path: Path | None = None) -> Session:
         """Read what is in the project's working folders, or in one folder.
@@ -205,23 +209,19 @@ class Labeling:
             else:
                 self.session.error = labelme_program.ended_badly(process.returncode, working)
             self._take(ledger, reader, is_over=True)
+            ids = [task.image_id for task in working.tasks.values()]
+            assignments.release(self.project.db, working.annotator, working.queue, ids)
         return self._done()
-
-    def _elsewhere(self) -> set[str]:
-        """Return the images that somebody is looking at right now in another folder."""
-        busy = (each for each in labelme_folder.workings(self.root) if _is_busy(each))
-        return {task.image_id for each in busy for task in each.tasks.values()}
-
-    def _tasks(self) -> list[Task]:
-        given = self.asked
-        free = waiting.tasks(self.project, given.annotator, given.queue, self._elsewhere())
-        return list(islice(free, given.batch))
 
     # Folders
 
+    def _wish(self) -> tuple[str, str, int, int]:
+        return self.asked.annotator, self.asked.queue, self.asked.overlap, self.asked.batch
+
     def _made(self) -> Working | None:
         """Return a new folder; the last one of this annotator if nothing was done in it."""
-        tasks = self._tasks()
+        ids = waiting.given(self.project, *self._wish())
+        tasks = list(waiting.tasks(self.project, ids, self.asked.queue))
         if not tasks:
             return None
         chosen = waiting.classes(self.project)
@@ -292,8 +292,14 @@ class Labeling:
     def _follow(self, ledger: Ledger, reader: Reader, process: subprocess.Popen[bytes]) -> None:
         """Import what is saved until Labelme ends; tell of what is wrong, each thing once."""
         told: set[tuple[Path, str]] = set()
-        total = len(reader.working.tasks)
+        working = reader.working
+        ids = [task.image_id for task in working.tasks.values()]
+        held_at = -HOLD_S
         while True:
+            now = self.project.clock()
+            if now - held_at >= HOLD_S:
+                held_at = now
+                undecided.hold(self.project.db, working.annotator, working.queue, ids, now)
             try:
                 process.wait(POLL_S)
             except subprocess.TimeoutExpired:
@@ -306,7 +312,7 @@ class Labeling:
                 if (each.path, each.detail) not in told:
                     told.add((each.path, each.detail))
                     self.project.notify(f"{each.path.name}: {each.detail}")
-            self.project.progress("label", self.session.labels, total)
+            self.project.progress("label", self.session.labels, len(ids))
 
     def _take(self, ledger: Ledger, reader: Reader, *, is_over: bool) -> None:
         found = reader.look(is_over=is_over)
@@ -328,13 +334,7 @@ class Labeling:
                 self.session.none += not each.classes
 
     def _done(self) -> Session:
-        db = self.project.look()
-        if self.asked.queue:
-            self.session.left = undecided.count_undecided_in(
-                db, self.asked.queue, self.asked.annotator
-            )
-        else:
-            self.session.left = undecided.count_undecided(db)
+        self.session.left = undecided.count_waiting(self.project.look(), *self._wish()[:3])
         return self.session
 
 

@@ -7,13 +7,14 @@ list allows one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from curate.catalog import images, undecided
+from curate.catalog import assignments, images, undecided
+from curate.catalog.assignments import Wish
 from curate.catalog.class_lists import ClassList
-from curate.catalog.queues import Queued, queue_sizes
+from curate.catalog.queues import in_queue, queue_sizes
 from curate.errors import CurateError, UsageError
 from curate.label.labelme_folder import Task
 
@@ -44,65 +45,85 @@ def classes(project: Project) -> ClassList:
     return chosen
 
 
-def tasks(project: Project, annotator: str, queue: str, taken: Collection[str]) -> Iterator[Task]:
-    """Yield what waits for a person, in order.
+def waiting(project: Project, annotator: str, queue: str, overlap: int, n: int) -> list[str]:
+    """Return what waits for a person, in order, without giving it to them.
 
     Args:
         project: where from.
         annotator: who is going to label.
-        queue: only the images of this queue, in its order; empty: images that nobody has
-            decided about, by image id.
-        taken: images that are left out.
+        queue: only the images of this queue, in its order; empty: any, by image id, which
+            is an order of chance, so that the first few stand for all.
+        overlap: people for each image.
+        n: images at most.
 
     Raises:
         UsageError: there is no such queue.
     """
-    found = _waiting(project, annotator, queue)
-    free = (each for each in found if each.image_id not in taken)
-    while chunk := list(islice(free, _CHUNK)):
-        yield from _shown(project, chunk)
+    _check(project, queue)
+    return undecided.first_waiting(project.look(), annotator, queue, overlap, n)
 
 
-def _waiting(project: Project, annotator: str, queue: str) -> Iterator[Queued]:
-    db = project.look()
-    if not queue:
-        return (Queued(image_id) for image_id in undecided.undecided(db))
-    sizes = queue_sizes(db)
-    if queue not in sizes:
-        raise UsageError(
-            f"there is no queue {queue!r}", f"queues are: {', '.join(sizes) or 'none'}"
-        )
-    return undecided.undecided_in(db, queue, annotator)
+def given(project: Project, annotator: str, queue: str, overlap: int, n: int) -> list[str]:
+    """Give images to a person and return them: nobody else gets them meanwhile.
+
+    Arguments and errors are those of `waiting`.
+    """
+    _check(project, queue)
+    wish = Wish(annotator, n, queue, overlap)
+    return assignments.take(project.db, wish, project.clock())
 
 
-def _shown(project: Project, chunk: Sequence[Queued]) -> Iterator[Task]:
-    people = project.people
+def tasks(project: Project, image_ids: Sequence[str], queue: str) -> Iterator[Task]:
+    """Yield images with what is proposed for each, in the order of the ids.
+
+    Args:
+        project: where from.
+        image_ids: the images; those that are unknown or excluded are left out.
+        queue: where they come from; it may have an opinion of its own.
+    """
+    left = iter(image_ids)
+    while chunk := list(islice(left, _CHUNK)):
+        yield from _shown(project, chunk, queue)
+
+
+def _check(project: Project, queue: str) -> None:
+    sizes = queue_sizes(project.look())
+    if queue and queue not in sizes:
+        known = ", ".join(sizes) or "none"
+        raise UsageError(f"there is no queue {queue!r}", f"queues are: {known}")
+
+
+def _shown(project: Project, ids: Sequence[str], queue: str) -> Iterator[Task]:
+    db, people = project.look(), project.people
     chosen, renames = people.class_list(), people.renames()
-    ids = [each.image_id for each in chunk]
-    kept = {each.image_id: each for each in images.some_kept(project.look(), ids)}
+    kept = {each.image_id: each for each in images.some_kept(db, ids)}
     proposals = people.proposals(ids)
-    for each in chunk:
-        image = kept.get(each.image_id)
-        if image is None:
+    queued = in_queue(db, queue, ids) if queue else {}
+    blind = undecided.blind_among(db, ids)
+    for image in (kept[image_id] for image_id in ids if image_id in kept):
+        image_id = image.image_id
+        if image_id in blind:
+            yield Task(image_id, image.format, blind=True)
             continue
+        said = queued.get(image_id)
         hints = renames.names(image.source_classes or image.classes)
-        yield _task(each, image, hints, proposals.get(each.image_id), chosen)
+        suggested = None if said is None else said.suggested
+        yield _task(image, suggested, proposals.get(image_id), hints, chosen)
 
 
 def _task(
-    queued: Queued,
     image: KeptImage,
-    hints: Sequence[str],
+    suggested: Sequence[str] | None,
     proposal: Proposal | None,
+    hints: Sequence[str],
     chosen: ClassList,
 ) -> Task:
-    plain = Task(image.image_id, image.format, blind=queued.blind)
+    plain = Task(image.image_id, image.format)
     score: float | None = None
     by: str | None = None
-    if queued.blind:
-        return plain
-    if queued.suggested is not None:
-        names = queued.suggested
+    names: Sequence[str]
+    if suggested is not None:
+        names = suggested
     elif proposal is not None:
         names, score, by = proposal.classes, proposal.score, proposal.model
     elif hints and not image.disputed:

@@ -1,65 +1,77 @@
-"""Which images still wait for a person: in the usual order, or in that of a queue."""
+"""Which images still wait for a person, read only: for counting, and for trying things out.
+
+Who gets which of them is decided in `curate.catalog.assignments`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from curate.catalog.database import Database
-from curate.catalog.queues import Queued
 
-PAGE_ROWS = 1000
-
-_USUAL = """
-SELECT image_id FROM images WHERE excluded IS NULL AND image_id > ?
-AND NOT EXISTS (SELECT 1 FROM decisions WHERE decisions.image_id = images.image_id)
-ORDER BY image_id LIMIT ?
+# In a queue an image is looked at again, whatever was decided about it elsewhere.
+_WAITING = """
+WHERE excluded IS NULL
+AND NOT EXISTS (SELECT 1 FROM decisions JOIN annotations ON annotations.id = annotation_id
+    WHERE decisions.image_id = images.image_id AND decisions.annotator = :me
+    AND (:queue = '' OR annotations.queue = :queue))
+AND (SELECT COUNT(*) FROM decisions JOIN annotations ON annotations.id = annotation_id
+    WHERE decisions.image_id = images.image_id
+    AND (:queue = '' OR annotations.queue = :queue)) < :overlap
 """
-_QUEUED = """
-FROM queues CROSS JOIN images ON images.image_id = queues.image_id
-WHERE queue = ? AND excluded IS NULL AND NOT EXISTS (
-    SELECT 1 FROM decisions JOIN annotations ON annotations.id = annotation_id
-    WHERE decisions.image_id = queues.image_id AND decisions.annotator = ?
-    AND annotations.queue = queues.queue)
-"""
+_ALL = f"FROM images {_WAITING}"
+_QUEUED = f"FROM queues CROSS JOIN images USING (image_id) {_WAITING} AND queues.queue = :queue"
 
 
-def undecided(db: Database) -> Iterator[str]:
-    """Yield the kept images that nobody has decided about, ordered by image id.
+def first_waiting(db: Database, annotator: str, queue: str, overlap: int, n: int) -> list[str]:
+    """Return the first images that wait for a person, whoever holds them now.
 
-    That order is one of chance, for an id is a hash: the first few stand for all.
+    Args:
+        db: the catalog.
+        annotator: the person.
+        queue: a queue, in its order; empty: all kept images, by image id.
+        overlap: people for each image.
+        n: images at most.
     """
-    after = ""
-    while rows := db.all(_USUAL, (after, PAGE_ROWS)):
-        after = rows[-1][0]
-        yield from (image_id for (image_id,) in rows)
+    rest = f"{_QUEUED} ORDER BY place" if queue else f"{_ALL} ORDER BY images.image_id"
+    values = _values(annotator, queue, overlap)
+    rows = db.all(f"SELECT images.image_id {rest} LIMIT :n", {**values, "n": n})
+    return [image_id for (image_id,) in rows]
 
 
-def undecided_in(db: Database, queue: str, annotator: str) -> Iterator[Queued]:
-    """Yield the images of a queue that this person has not decided about in it, in its order."""
-    sql = f"SELECT queues.image_id, suggested, score, blind, place {_QUEUED} AND place > ? "
-    after = -1
-    while rows := db.all(f"{sql} ORDER BY place LIMIT ?", (queue, annotator, after, PAGE_ROWS)):
-        after = rows[-1][4]
-        for image_id, names, score, blind, _ in rows:
-            suggested = None if names is None else tuple(json.loads(names))
-            yield Queued(image_id, suggested, score, bool(blind))
-
-
-def count_undecided(db: Database) -> int:
-    """Return how many kept images nobody has decided about."""
-    sql = (
-        "SELECT COUNT(*) FROM images WHERE excluded IS NULL AND NOT EXISTS "
-        "(SELECT 1 FROM decisions WHERE decisions.image_id = images.image_id)"
-    )
-    return int(db.one(sql)[0])
-
-
-def count_undecided_in(db: Database, queue: str, annotator: str) -> int:
-    """Return how many images of a queue this person has not decided about in it."""
-    return int(db.one(f"SELECT COUNT(*) {_QUEUED}", (queue, annotator))[0])
+def count_waiting(db: Database, annotator: str, queue: str, overlap: int) -> int:
+    """Return how many images wait for a person. Arguments are those of `first_waiting`."""
+    rest = _QUEUED if queue else _ALL
+    return int(db.one(f"SELECT COUNT(*) {rest}", _values(annotator, queue, overlap))[0])
 
 
 def any_kept(db: Database) -> bool:
     """Return whether there is an image at all."""
     return bool(db.one("SELECT EXISTS (SELECT 1 FROM images WHERE excluded IS NULL)")[0])
+
+
+def blind_among(db: Database, image_ids: Sequence[str]) -> set[str]:
+    """Return those of some images that a queue wants to be shown without a proposal."""
+    rows = db.all(
+        "SELECT DISTINCT queues.image_id FROM json_each(?) AS wanted "
+        "CROSS JOIN queues INDEXED BY queues_blind "
+        "ON queues.image_id = wanted.value AND blind = 1",
+        (json.dumps(list(image_ids)),),
+    )
+    return {image_id for (image_id,) in rows}
+
+
+def hold(db: Database, annotator: str, queue: str, image_ids: Sequence[str], now: float) -> None:
+    """Note that a person is at work on some images, so that nobody else is given them."""
+    with db.transaction():
+        db.execute(
+            "INSERT INTO assignments (image_id, annotator, queue, given_at) "
+            "SELECT value, ?, ?, ? FROM json_each(?) WHERE true "
+            "ON CONFLICT DO UPDATE SET given_at = excluded.given_at",
+            (annotator, queue, now, json.dumps(list(image_ids))),
+        )
+
+
+def _values(annotator: str, queue: str, overlap: int) -> dict[str, str | int]:
+    return {"me": annotator, "queue": queue, "overlap": overlap}

@@ -39,6 +39,10 @@ QueueOption = Annotated[
         show_default=False,
     ),
 ]
+OverlapOption = Annotated[
+    int,
+    typer.Option("--overlap", metavar="K", min=1, help="Give each image to K people."),
+]
 FolderOption = Annotated[
     Path | None,
     typer.Option(
@@ -65,6 +69,7 @@ def label(
     annotator: AnnotatorOption = None,
     batch: BatchOption = None,
     queue: QueueOption = "",
+    overlap: OverlapOption = 1,
     folder: FolderOption = None,
     import_only: ImportOnlyOption = False,
     prepare_only: PrepareOnlyOption = False,
@@ -77,7 +82,7 @@ def label(
         raise UsageError("--folder has its images already: --queue and --batch choose new ones")
     flags = {"label.annotator": annotator, "label.batch": batch}
     with Bars(session) as bars, session.project(flags, bars) as project:
-        labeling = _labeling(project, queue, folder)
+        labeling = _labeling(project, queue, overlap, folder)
         if dry_run:
             return _plan(session, labeling)
         if import_only:
@@ -85,12 +90,12 @@ def label(
         return _label(session, labeling, prepare_only=prepare_only)
 
 
-def _labeling(project: Project, queue: str, folder: Path | None) -> Labeling:
+def _labeling(project: Project, queue: str, overlap: int, folder: Path | None) -> Labeling:
     from curate.labeling import Asked, Labeling, user_name
 
     given = project.settings.label
     who = given.annotator.strip() or user_name(project.environ)
-    return Labeling(project, Asked(who, given.batch, queue, folder))
+    return Labeling(project, Asked(who, given.batch, queue, overlap, folder))
 
 
 def _plan(session: Session, labeling: Labeling) -> ExitCode:
