@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 from curate.assist.evaluate import Evaluation, evaluate_exclusive, evaluate_multilabel
 from curate.catalog import proposals as rows
 from curate.catalog import trainings
-from curate.errors import UsageError
+from curate.errors import StoreError, UsageError
 from curate.lessons import Lessons, collect
 from curate.records import Proposal
 
 if TYPE_CHECKING:
     from curate.project import Project
+    from curate.report.facts import Thumb
 
 SPLITS = ("train", "val", "test")
+PICTURES = 200
+"""Mistakes that a page shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,3 +254,32 @@ def _mistakes(lessons: Lessons, said: Sequence[Proposal]) -> tuple[Mistake, ...]
             path = lessons.paths[row]
             wrong.append(Mistake(each.image_id, path, truth, each.classes, each.score))
     return tuple(sorted(wrong, key=lambda each: (-each.score, each.image_id)))
+
+
+def write_page(graded: Graded, path: Path) -> Path:
+    """Write a page of what a model is worth. See `Learning.write_page`."""
+    from curate.report.graded import WrongPicture, write_graded
+
+    wrong = [
+        WrongPicture(
+            each.image_id, _thumb(each.path), _text(each.truth), _text(each.said), each.score
+        )
+        for each in graded.mistakes[:PICTURES]
+    ]
+    try:
+        return write_graded(path, graded.to_json(), wrong)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _thumb(path: Path) -> Thumb | None:
+    from curate.report.thumbs import make_thumb
+
+    try:
+        return make_thumb(path, path.name)
+    except OSError:
+        return None  # the file is missing or damaged: `curate verify` tells
+
+
+def _text(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none of them"

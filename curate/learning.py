@@ -118,7 +118,8 @@ class Learning:
         check_enough(lessons.labels, lessons.names, lessons.groups.tolist())
         embedder = Embedder(request.backbone, request.preset, wish=Wish(output=request.output))
         for each in embedder.model.guesses:
-            self.project.notify(f"{request.backbone.name}: {each}")
+            if not each.startswith("outputs "):  # they are embeddings, whatever they look like
+                self.project.notify(f"{request.backbone.name}: {each}")
         lessons, embeddings = self.embedded(lessons, embedder)
         fitted = self.fit(lessons, embeddings, is_weighted=request.is_weighted, seed=request.seed)
         data = merge(
@@ -198,6 +199,16 @@ class Learning:
         from curate.grading import grade_model
 
         return grade_model(self.project, request)
+
+    def write_page(self, graded: Graded, path: Path) -> Path:
+        """Write a page of what a model is worth, with pictures of its mistakes.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        from curate.grading import write_page
+
+        return write_page(graded, path)
 
     def make_queue(
         self, name: str, n: int | None = None, seed: int = 0, backbone: Path | None = None

@@ -68,7 +68,10 @@ def record_training(db: Database, training: Training, image_ids: Iterable[str]) 
 def trainings(db: Database) -> list[Training]:
     """Return all trainings, the newest first."""
     rows = db.all(f"SELECT {_COLUMNS} FROM trainings ORDER BY id DESC")  # noqa: S608 - our own columns
-    return [Training(*row[:6], json.loads(row[6]), row[7]) for row in rows]
+    return [
+        Training(model, path, backbone, preset, embeddings, size, json.loads(held_out), trained_at)
+        for model, path, backbone, preset, embeddings, size, held_out, trained_at in rows
+    ]
 
 
 def trained_on(db: Database, model: str) -> set[str]:

@@ -17,13 +17,16 @@ from curate.cli import (
     dedupe,
     demo,
     doctor,
+    evaluate,
     export,
     fetch,
     folder,
     label,
     manifest,
     prelabel,
+    queue,
     status,
+    train,
 )
 from curate.cli.session import JsonOption, QuietOption, Session, VerboseOption, report_error
 from curate.errors import ExitCode
@@ -44,6 +47,9 @@ for module in (
     label,
     audit,
     prelabel,
+    train,
+    evaluate,
+    queue,
     annotation_commands,
     classes,
     balance,

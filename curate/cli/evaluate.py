@@ -1,0 +1,151 @@
+"""`curate evaluate`: what a model is worth on labelled images, in numbers, words and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.cli.progress import Bars
+from curate.cli.session import Session, command
+from curate.cli.tables import draw_table
+from curate.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SHOWN = 20
+"""Classes printed for a person; `--json` has all."""
+CONFUSED = 5
+"""Pairs of classes that are named as confused."""
+LEFT_OUT = {
+    "trained_on": "that the model was trained on",
+    "held_out": "of the manifest's validation and test rows, or of the same group",
+    "not_proposed": "that the model was never asked about (give its file with --model)",
+    "small_class": "of classes with too few labels",
+    "unreadable": "that cannot be decoded",
+    "conflict": "with contradicting labels",
+    "rejected": "rejected",
+    "unsure": "about which people are unsure",
+}
+"""What each reason to leave a labelled image out means."""
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="FILE|SHA",
+        help="An ONNX file, or the beginning of the SHA-256 of a model that has proposed. "
+        "[default: the newest]",
+        show_default=False,
+    ),
+]
+ManifestOption = Annotated[
+    str | None,
+    typer.Option("--manifest", metavar="vNNNN", help="Only images of this manifest."),
+]
+SplitOption = Annotated[
+    str, typer.Option("--split", metavar="NAME", help="With --manifest: train, val or test.")
+]
+TrustOption = Annotated[
+    str | None,
+    typer.Option(
+        "--trust",
+        metavar="ORIGIN",
+        help="The weakest origin of a label that counts as true: human, consensus, source or "
+        "query. [default: consensus]",
+        show_default=False,
+    ),
+]
+PageOption = Annotated[
+    Path | None,
+    typer.Option("--page", metavar="FILE.html", help="Write a page with the misclassified images."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app)(evaluate)
+
+
+def evaluate(
+    session: Session,
+    model: ModelOption = None,
+    manifest: ManifestOption = None,
+    split: SplitOption = "test",
+    trust: TrustOption = None,
+    page: PageOption = None,
+) -> ExitCode:
+    """Measure a model on labelled images that it has not learned from."""
+    from curate.grading import GradeRequest
+
+    request = GradeRequest(model, manifest, split, trust)
+    with Bars(session) as bars, session.project(progress=bars) as project:
+        graded = project.learning.evaluate(request)
+        document: dict[str, Any] = graded.to_json()
+        if page is not None:
+            document["page"] = str(project.learning.write_page(graded, page))
+    session.show(document, lambda console: _draw(console, document))
+    return ExitCode.DONE
+
+
+def evaluation_lines(document: Mapping[str, Any]) -> list[str]:
+    """Say in words what an evaluation found; accuracy never stands alone."""
+    low, high = document["accuracy_low"], document["accuracy_high"]
+    return [
+        document["verdict"],
+        f"macro F1 {document['macro_f1']:.1%}; calibration error {document['ece']:.1%}; "
+        f"accuracy lies between {low:.1%} and {high:.1%} (95 %, {document['n']:,} images)",
+    ]
+
+
+def left_out_lines(left_out: Mapping[str, int]) -> list[str]:
+    """Say which labelled images were left out, and why."""
+    return [
+        f"left out: {n:,} images {LEFT_OUT.get(why, why.replace('_', ' '))}"
+        for why, n in left_out.items()
+    ]
+
+
+def confused_lines(document: Mapping[str, Any]) -> list[str]:
+    """Name the pairs of classes that are taken for each other most often."""
+    if not document["is_exclusive"]:
+        return []
+    names = [name or "none of them" for name in document["classes"]]
+    pairs = [
+        (n, names[truth], names[said])
+        for truth, row in enumerate(document["confusion"])
+        for said, n in enumerate(row)
+        if n and truth != said
+    ]
+    pairs.sort(key=lambda each: (-each[0], each[1:]))
+    return [f"{n:,} of {truth} taken for {said}" for n, truth, said in pairs[:CONFUSED]]
+
+
+def _draw(console: Console, document: dict[str, Any]) -> None:
+    rows = [
+        (
+            name or "none of them",
+            each["support"],
+            *(f"{each[key]:.1%}" for key in ("precision", "recall", "f1")),
+            *("" if each[key] is None else f"{each[key]:.3f}" for key in ("roc_auc", "pr_auc")),
+        )
+        for name, each in document["classes"].items()
+    ]
+    headings = ("class", "images", "precision", "recall", "F1", "ROC AUC", "PR AUC")
+    draw_table(console, headings, rows[:SHOWN])
+    if len(rows) > SHOWN:
+        console.print(f"… and {len(rows) - SHOWN:,} more classes; --json has all")
+    model = document["model"]
+    lines = [
+        f"{model['name']} ({model['sha256'][:12]})",
+        *evaluation_lines(document),
+        *confused_lines(document),
+        *left_out_lines(document["left_out"]),
+    ]
+    if "page" in document:
+        lines.append(f"page: {document['page']}")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
