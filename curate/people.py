@@ -343,21 +343,27 @@ class People:
                     decisions=current.get(each.image_id, ()),
                     verdict=verdicts.get(each.image_id),
                     proposal=proposal,
-                    thresholds={} if proposal is None else self._thresholds(proposal.model),
+                    thresholds={} if proposal is None else self._thresholds(proposal),
                     hints=renames.names(hints),
                     from_query=each.from_query,
                     disputed=each.disputed,
                 ),
             )
 
-    def _thresholds(self, model: str) -> Mapping[str, float]:
-        """Return a model's own thresholds; the settings' for what it has none for."""
+    def _thresholds(self, proposal: Proposal) -> Mapping[str, float]:
+        """Return the scores from which a proposal is a label: its model's, else the settings'."""
         known = self._known.get("thresholds")
         if known is None:
             known = self._known["thresholds"] = (None, rows.thresholds(self.db))
         default = self.settings.label.threshold
-        own: Mapping[str, float] = known[1].get(model, {})
-        return {"": default, **own} if default else own
+        found: dict[str, float] = {"": default} if default else {}
+        renames = self.renames()
+        after = renames.after(proposal.made_at) if renames else 0
+        own: Mapping[str, float] = known[1].get(proposal.model, {})
+        for name, least in own.items():
+            now = renames.name(name, after)
+            found[now] = max(least, found.get(now, least)) if name else least
+        return found
 
     def _verdicts(self) -> Mapping[str, Verdict]:
         """Return what people amount to under the settings; nothing if none is asked for."""

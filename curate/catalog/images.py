@@ -138,20 +138,30 @@ _CHOSEN = _KEPT.format(
 # Only an image with several candidates, or a candidate that came twice, can be disputed.
 _DISPUTED = """
 SELECT DISTINCT image_id FROM (
-    SELECT image_id, search_id, COUNT(DISTINCT named) AS n FROM (
-        SELECT image_id, hints.search_id, every.id, GROUP_CONCAT(class_id) AS named
-        FROM candidates AS every
-        CROSS JOIN (SELECT * FROM hints ORDER BY candidate_id, search_id, class_id) AS hints
-            ON hints.candidate_id = every.id
+    SELECT image_id, search_id FROM (
+        SELECT image_id, hints.search_id, every.id,
+            (SELECT GROUP_CONCAT(class_id) FROM (SELECT class_id FROM hints AS own
+                WHERE own.candidate_id = every.id AND own.search_id = hints.search_id
+                ORDER BY class_id)) AS named
+        FROM {duplicates} AS copies
+        CROSS JOIN candidates AS every INDEXED BY candidates_image USING (image_id)
+        CROSS JOIN hints INDEXED BY hints_candidate ON hints.candidate_id = every.id
         CROSS JOIN searches ON searches.id = hints.search_id
-        WHERE image_id IN (SELECT image_id FROM candidates INDEXED BY candidates_state
-            WHERE state = 'duplicate')
-        AND (searches.query = '' OR searches.request ->> '$.class_by' IS NOT NULL)
+        WHERE searches.query = '' OR searches.request ->> '$.class_by' IS NOT NULL
         GROUP BY every.id, hints.search_id)
-    GROUP BY image_id, search_id) WHERE n > 1
+    GROUP BY image_id, search_id HAVING COUNT(DISTINCT named) > 1)
 UNION SELECT image_id FROM disputes JOIN candidates ON candidates.id = candidate_id
-WHERE image_id NOT NULL
+WHERE image_id {where}
 """
+_EVERYWHERE = {
+    "duplicates": "(SELECT DISTINCT image_id FROM candidates INDEXED BY candidates_state "
+    "WHERE state = 'duplicate')",
+    "where": "NOT NULL",
+}
+_AMONG = {
+    "duplicates": "(SELECT value AS image_id FROM json_each(:ids))",
+    "where": "IN (SELECT value FROM json_each(:ids))",
+}
 
 
 def kept(db: Database) -> Iterator[list[KeptImage]]:
@@ -165,18 +175,25 @@ def kept(db: Database) -> Iterator[list[KeptImage]]:
 
 def some_kept(db: Database, image_ids: Sequence[str]) -> list[KeptImage]:
     """Return some kept images, in the order of the ids; unknown and excluded ones are absent."""
-    disputed = disputed_images(db)
+    disputed = disputed_images(db, image_ids)
     return [_kept_image(row, disputed) for row in db.all(_CHOSEN, (json.dumps(image_ids),))]
 
 
-def disputed_images(db: Database) -> frozenset[str]:
+def disputed_images(db: Database, image_ids: Sequence[str] | None = None) -> frozenset[str]:
     """Return the images that one search gives different classes in different places.
 
     A table that lists a URL twice, a folder that holds a photo in two class folders, an
     archive in which one photo shows two species: the source contradicts itself. What search
     texts found, several of them perhaps, contradicts nothing.
+
+    Args:
+        db: the catalog.
+        image_ids: only among these; None: among all.
     """
-    return frozenset(image_id for (image_id,) in db.all(_DISPUTED))
+    if image_ids is None:
+        return frozenset(image_id for (image_id,) in db.all(_DISPUTED.format(**_EVERYWHERE)))
+    wanted = {"ids": json.dumps(list(image_ids))}
+    return frozenset(image_id for (image_id,) in db.all(_DISPUTED.format(**_AMONG), wanted))
 
 
 def _kept_image(row: tuple[Any, ...], disputed: frozenset[str]) -> KeptImage:

@@ -165,7 +165,10 @@ def conflicts(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
             draw_table(console, ("kind", "image", "is", "said"), rows)
         if len(found) > SHOWN:
             console.print(f"… and {len(found) - SHOWN:,} more; --json has all")
-        console.print(f"{len(found):,} conflicts; annotate these images to resolve them")
+        if not found:
+            console.print("no label contradicts another")
+            return
+        console.print(f"{len(found):,} in all: they stay out of datasets until they are annotated")
         if queued:
             console.print(f"{queued:,} are in the queue `disagreements`")
 

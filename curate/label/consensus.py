@@ -18,6 +18,8 @@ from curate.label.resolve import Verdict
 from curate.records import Annotation, Kind
 
 METHODS = ("majority", "dawid-skene")
+TIE = 1e-6
+"""Two answers whose probabilities differ by no more are equally likely."""
 Votes = Mapping[str, Sequence[Annotation]]
 """Image id to what is in force, one annotation of each person."""
 Answer = tuple[str, str, str]
@@ -126,7 +128,11 @@ def _dawid_skene(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
     # In one order, whatever the order of the rows: floating-point sums must not depend on it.
     table = pd.DataFrame(sorted(answers), columns=["task", "worker", "label"])
     chances = DawidSkene(n_iter=100).fit_predict_proba(table)
-    best, share = chances.idxmax(axis=1), chances.max(axis=1)
-    return {
-        str(key): (str(best[key]), min(1.0, float(share[key]))) for key in chances.index.tolist()
-    }
+    names = [str(name) for name in chances.columns]
+    shares = chances.to_numpy()
+    found = {}
+    for key, row in zip(chances.index.tolist(), shares, strict=True):
+        best, second = row.argsort()[::-1][:2]
+        if row[best] - row[second] > TIE:
+            found[str(key)] = (names[best], min(1.0, float(row[best])))
+    return found
