@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from curate.catalog import counts, images
-from curate.pack.recipe import Recipe
+from curate.catalog import absent, counts, images, quality
+from curate.pack.recipe import Recipe, amount
 
 if TYPE_CHECKING:
-    from curate.pack.build import PackResult
+    from curate.catalog.class_lists import ClassList
+    from curate.catalog.images import KeptImage
+    from curate.config import Settings
+    from curate.pack.result import PackResult
     from curate.project import Project
 
 
@@ -22,12 +26,19 @@ def balance(
     """Choose, split and write a manifest. See `Project.balance`."""
     from curate.dedupe.neighbours import pairs_within
     from curate.pack.build import pack
+    from curate.pack.plan import absent_table
     from curate.pack.table import kept_table
 
     db = project.look()
-    store = project.store
-    table = kept_table(images.kept(db), store.root.name, store.relative, project.people.labels)
-    chosen = recipe if recipe is not None else _recipe(project)
+    store, people = project.store, project.people
+
+    def flags(page: list[KeptImage]) -> Mapping[str, int]:
+        return quality.flag_counts(
+            db, project.settings.quality, page[0].image_id, page[-1].image_id
+        )
+
+    table = kept_table(images.kept(db), store.root.name, store.relative, people.labels, flags)
+    chosen = recipe_of(project.settings, people.class_list()) if recipe is None else recipe
     return pack(
         table,
         chosen if trust is None else replace(chosen, trust=trust),
@@ -35,16 +46,35 @@ def balance(
         dry_run=dry_run,
         near_duplicates_searched=counts.near_duplicates_searched(db),
         neighbours=pairs_within,
+        absent=absent_table(absent.linked_absent(db)),
         progress=project.progress,
     )
 
 
-def _recipe(project: Project) -> Recipe:
-    given = project.settings.balance
+def recipe_of(settings: Settings, classes: ClassList) -> Recipe:
+    """Return the recipe that `[balance]` and the class list describe.
+
+    Raises:
+        UsageError: a value is out of range, or two contradict each other.
+    """
+    given = settings.balance
     return Recipe(
         min_per_class=max(1, given.min_per_class),
         max_per_class=given.max_per_class or None,
         splits=given.splits,
         seed=given.seed,
         licenses=given.licenses,
+        trust=given.trust,
+        exclusive=True if classes.exclusive else None,
+        downsample=amount(given.downsample, "min", "--downsample"),
+        keep=given.keep,
+        spread_by=given.spread_by,
+        upsample=amount(given.upsample, "max", "--upsample"),
+        negatives=None if given.negatives == 1 else given.negatives,
+        where=given.where,
+        group_by=given.group_by,
+        holdout_by=given.holdout_by,
+        folds=given.folds,
+        sticky=given.sticky,
+        include_unlabelled=given.include_unlabelled,
     )

@@ -50,6 +50,18 @@ def quality_counts(db: Database, settings: QualitySettings) -> dict[str, int]:
     return dict(zip([*FLAGS, "none"], row, strict=True))
 
 
+def flag_counts(db: Database, settings: QualitySettings, first: str, last: str) -> dict[str, int]:
+    """Count the flags of each kept image that has any, between two ids, both included."""
+    limits = _thresholds(settings)
+    total = " + ".join(f"({question})" for question in FLAGS.values())
+    rows = db.all(
+        f"SELECT image_id, {total} AS n FROM images "  # noqa: S608 - our own questions
+        "WHERE excluded IS NULL AND image_id BETWEEN ? AND ? AND n",
+        [*(limits[name] for name in FLAGS), first, last],
+    )
+    return dict(rows)
+
+
 def flagged(db: Database, settings: QualitySettings, flag: str) -> list[str]:
     """Return the kept images under a flag, ordered by id.
 

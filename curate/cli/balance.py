@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,12 +19,15 @@ SPLITS = ("train", "val", "test")
 SHOWN = 20
 """Classes named one by one for a person; `--json` has all."""
 LEFT_OUT = {
+    "rejected": "that somebody has rejected",
+    "conflict": "about which people or sources contradict each other",
     "unlabelled": "without a class",
     "untrusted": "with a label weaker than --trust",
     "license": "of a licence that is not among --license",
-    "conflict": "with several classes where one is wanted",
-    "small_class": "of classes below --min-per-class",
-    "cap": "of classes above --max-per-class",
+    "where": "that do not fulfil --where",
+    "small_class": "of dropped classes",
+    "cap": "of classes above their cap",
+    "negatives": "of no class, above --negatives",
 }
 """What each reason to leave an image out means."""
 CHANGED = {
@@ -33,17 +36,6 @@ CHANGED = {
     "near_duplicates": "what is known of near-duplicates has changed",
 }
 """Why there is a new version."""
-
-TrustOption = Annotated[
-    str | None,
-    typer.Option(
-        "--trust",
-        metavar="ORIGIN",
-        help="The weakest origin of a label that counts: human, consensus, model, source or "
-        "query. [default: query, which takes all]",
-        show_default=False,
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -55,32 +47,58 @@ def balance(
     session: Session,
     min_per_class: opt.MinPerClassOption = None,
     max_per_class: opt.MaxPerClassOption = None,
-    splits: opt.SplitsOption = None,
+    downsample: opt.DownsampleOption = None,
+    keep: opt.KeepOption = None,
+    spread_by: opt.SpreadByOption = None,
+    upsample: opt.UpsampleOption = None,
+    negatives: opt.NegativesOption = None,
+    trust: opt.TrustOption = None,
     license_: opt.LicenseOption = None,
-    trust: TrustOption = None,
+    where: opt.WhereOption = None,
+    splits: opt.SplitsOption = None,
+    group_by: opt.GroupByOption = None,
+    holdout_by: opt.HoldoutByOption = None,
+    folds: opt.FoldsOption = None,
+    fresh: opt.FreshOption = False,
+    include_unlabelled: opt.IncludeUnlabelledOption = False,
     seed: opt.SeedOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Choose images, split them without leaks, write a manifest."""
-    flags = {
-        "balance.min_per_class": min_per_class,
-        "balance.max_per_class": max_per_class,
-        "balance.splits": splits,
-        "balance.seed": seed,
-        "balance.licenses": license_,
+    given = {
+        "min_per_class": min_per_class,
+        "max_per_class": max_per_class,
+        "downsample": downsample,
+        "keep": keep,
+        "spread_by": spread_by,
+        "upsample": upsample,
+        "negatives": negatives,
+        "trust": trust,
+        "licenses": license_,
+        "where": where,
+        "splits": splits,
+        "group_by": group_by,
+        "holdout_by": holdout_by,
+        "folds": folds,
+        "sticky": False if fresh else None,
+        "include_unlabelled": True if include_unlabelled else None,
+        "seed": seed,
     }
+    flags = {f"balance.{key}": value for key, value in given.items()}
     with Bars(session) as bars, session.project(flags, bars) as project:
-        result = project.balance(trust=trust, dry_run=dry_run)
+        result = project.balance(dry_run=dry_run)
     document: dict[str, Any] = result.to_json()
     session.show(document, lambda console: _draw(console, document))
     return ExitCode.DONE
 
 
 def _draw(console: Console, document: dict[str, Any]) -> None:
-    keys = ("before", "after", *SPLITS)
+    keys = ["before", "after", *SPLITS]
+    if document["repeated"]:
+        keys.append("train_rows")
     rows = [(name, *(n[key] for key in keys)) for name, n in document["classes"].items()]
-    draw_table(console, ("class", *keys), rows)
-    for line in [*_lines(document), *_warnings(document), _where(document)]:
+    draw_table(console, ("class", *(key.replace("_", " ") for key in keys)), rows)
+    for line in [*_lines(document), *_proof(document), *_warnings(document), _where(document)]:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -88,11 +106,17 @@ def _lines(document: dict[str, Any]) -> list[str]:
     """Say what the table of classes does not: sums, and what is missing from it."""
     sizes = document["images"]
     shares = ", ".join(f"{sizes[split]:,} {split}" for split in SPLITS)
-    negatives = f"; {document['negatives']:,} of no class" if document["negatives"] else ""
-    lines = [f"{_images(sum(sizes.values()))}: {shares}{negatives}"]
-    lines += _some(
-        [f"dropped {name}: {_images(n)}, too few" for name, n in document["dropped"].items()]
-    )
+    besides = [
+        f"; {n:,} {what}"
+        for n, what in (
+            (document["negatives"], "of no class"),
+            (document["unlabelled"], "unlabelled ones besides"),
+            (document["repeated"], "training rows repeat one"),
+        )
+        if n
+    ]
+    lines = [f"{_images(sum(sizes.values()))}: {shares}{''.join(besides)}"]
+    lines += _some([_dropped(name, n, document) for name, n in document["dropped"].items()])
     lines += [
         f"left out: {_images(n)} {LEFT_OUT[reason]} ({reason})"
         for reason, n in document["left_out"].items()
@@ -107,9 +131,50 @@ def _lines(document: dict[str, Any]) -> list[str]:
     )
 
 
+def _dropped(name: str, n: int, document: dict[str, Any]) -> str:
+    if n < document["min_per_class"]:
+        return f"dropped {name}: {_images(n)}, too few"
+    return (
+        f"dropped {name}: it has {_images(n)}, but no choice gives every class its "
+        f"{document['min_per_class']:,} without another going above its cap"
+    )
+
+
 def _some(lines: list[str]) -> list[str]:
     hidden = len(lines) - SHOWN
     return lines[:SHOWN] + ([f"… and {hidden:,} more, see --json"] if hidden > 0 else [])
+
+
+def _proof(document: dict[str, Any]) -> list[str]:
+    """Say what shows that the split can be trusted, and what of it is not new."""
+    proof, nearest = document["proof"], document["proof"]["nearest"]
+    parts = [f"{proof['groups_on_two_sides']} of {document['groups']:,} groups on two sides"]
+    if nearest is not None and nearest["bits"] is not None:
+        parts.append(f"the nearest images across sides differ in {nearest['bits']} of 64 bits")
+    elif nearest is not None and nearest["beyond"] is not None:
+        parts.append(f"images across sides differ in more than {nearest['beyond']} of 64 bits")
+    if off := proof["largest_deviation"]:
+        parts.append(
+            f"classes are off their shares by {off['images']:g} images at most "
+            f"({off['class']} in {off['split']})"
+        )
+    lines = [f"proof: {'; '.join(parts)}"]
+    if held := document["holdout"]:
+        values = ", ".join(held["values"][:SHOWN]) + (" …" if len(held["values"]) > SHOWN else "")
+        lines.append(
+            f"held out for test: {held['by']} {values}; {_images(held['carried'])} of other "
+            "values came along with their group"
+        )
+    sticky = document["sticky"]
+    if sticky["versions"]:
+        moved = "".join(
+            f"; {_images(n)} moved from {' to '.join(way.split('_to_'))}"
+            for way, n in sticky["moved"].items()
+        )
+        lines.append(
+            f"{_images(sticky['kept'])} stay where {sticky['versions'][0]} had them{moved}"
+        )
+    return lines
 
 
 def _warnings(document: dict[str, Any]) -> list[str]:

@@ -145,3 +145,36 @@ MaxPerClassOption = Annotated[
 ]
 SplitsOption = Annotated[str | None, _setting("balance", "splits", "--splits", metavar="A,B,C")]
 SeedOption = Annotated[int | None, _setting("balance", "seed", "--seed", metavar="N")]
+TrustOption = Annotated[str | None, _setting("balance", "trust", "--trust", metavar="ORIGIN")]
+WhereOption = Annotated[str | None, _setting("balance", "where", "--where", metavar="EXPR")]
+DownsampleOption = Annotated[
+    str | None, _setting("balance", "downsample", "--downsample", metavar="min|N")
+]
+KeepOption = Annotated[
+    str | None, _setting("balance", "keep", "--keep", metavar="random|best|spread")
+]
+SpreadByOption = Annotated[
+    str | None, _setting("balance", "spread_by", "--spread-by", metavar="LIST")
+]
+UpsampleOption = Annotated[
+    str | None, _setting("balance", "upsample", "--upsample", metavar="max|N")
+]
+NegativesOption = Annotated[
+    float | None, _setting("balance", "negatives", "--negatives", metavar="SHARE")
+]
+GroupByOption = Annotated[str | None, _setting("balance", "group_by", "--group-by", metavar="LIST")]
+HoldoutByOption = Annotated[
+    str | None, _setting("balance", "holdout_by", "--holdout-by", metavar="COLUMN[=VALUE,…]")
+]
+FoldsOption = Annotated[int | None, _setting("balance", "folds", "--folds", metavar="K")]
+FreshOption = Annotated[
+    bool,
+    typer.Option("--fresh", help="Split anew, whatever earlier manifests have put into test."),
+]
+IncludeUnlabelledOption = Annotated[
+    bool,
+    typer.Option(
+        "--include-unlabelled",
+        help="Take images without a trusted label along, in unlabelled.parquet.",
+    ),
+]

@@ -26,7 +26,7 @@ from curate.report.facts import MissingRow, ReportFacts, Thumb, missing_rows
 
 if TYPE_CHECKING:
     from curate.dedupe.search import DedupeResult
-    from curate.pack.build import PackResult
+    from curate.pack.result import PackResult
 
 MARKER = ".curate-demo"
 """A file that only a demo's folder has: without it, a folder is never deleted."""

@@ -136,9 +136,7 @@ def _usable(
     return usable, faults
 
 
-def _unlabelled(
-    table: pa.Table, faults: Mapping[str, Mask], recipe: Recipe, facts: Facts
-) -> Ints:
+def _unlabelled(table: pa.Table, faults: Mapping[str, Mask], recipe: Recipe, facts: Facts) -> Ints:
     """Find the rows that come along without a label: those that lack nothing else."""
     if not recipe.include_unlabelled:
         return np.empty(0, dtype=np.int64)

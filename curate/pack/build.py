@@ -7,8 +7,7 @@ decide are held twice; the others are gathered block by block as they are writte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,89 +15,32 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import __version__
 from curate.errors import PackError
 from curate.pack import card
-from curate.pack.balance import Selection, select
-from curate.pack.groups import Ints, group_ids
+from curate.pack.balance import DECIDING
+from curate.pack.describe import describe
+from curate.pack.facts import Facts
+from curate.pack.groups import Ints
 from curate.pack.manifest import (
     ATTRIBUTION,
     CARD,
     ROWS_PER_GROUP,
-    Published,
     aside,
     publish,
     write_info,
     write_split,
 )
-from curate.pack.proof import Neighbours, alike_across, refuse_leaks, torn_hints, written_leaks
-from curate.pack.recipe import SPLITS, TRUST, Recipe
-from curate.pack.schema import INPUT, MANIFEST, SCHEMA_VERSION, conform
-from curate.pack.split import assign
+from curate.pack.plan import ABSENT, Plan, decide
+from curate.pack.proof import Neighbours, refuse_leaks, torn_hints, torn_values, written_sides
+from curate.pack.recipe import SPLITS, Recipe
+from curate.pack.result import PackResult
+from curate.pack.schema import INPUT, MANIFEST, conform
+from curate.pack.upsample import seeds
 from curate.progress import Progress, silent
 
-_DECIDING = ["image_id", "labels", "label_origin", "license", "source", "group_hints", "phash"]
-
-
-@dataclass(frozen=True, slots=True)
-class PackResult:
-    """What `pack` made, or with `dry_run` would make."""
-
-    manifest: str | None
-    """Version, e.g. `v0001`; None after a dry run."""
-    path: Path | None
-    """Its folder; None after a dry run."""
-    unchanged: bool
-    """The newest manifest says the same already; nothing was written."""
-    changed: tuple[str, ...]
-    """Why a new version was written: recipe, images, near_duplicates; empty for the first."""
-    images: Mapping[str, int]
-    """Images in train, val and test."""
-    classes: Mapping[str, Mapping[str, int]]
-    """For each class of the dataset: before, after, train, val, test."""
-    dropped: Mapping[str, int]
-    """Dropped classes, with the usable images they had."""
-    left_out: Mapping[str, int]
-    """Images not taken, by reason."""
-    negatives: int
-    """Images of no class that were taken."""
-    groups: int
-    """Groups among the images taken."""
-    leaks: int
-    """Groups, hints or images found on two sides of the written files: 0, or there is none."""
-    near_duplicates_searched: bool
-    """Near-duplicates were looked for among all the images."""
-    alike_across: int | None
-    """Pairs of images on two sides whose hashes are nearly equal; None: not counted."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document that `curate balance --json` prints."""
-        return {
-            "manifest": self.manifest,
-            "path": None if self.path is None else str(self.path),
-            "unchanged": self.unchanged,
-            "changed": list(self.changed),
-            "images": dict(self.images),
-            "classes": {name: dict(counts) for name, counts in self.classes.items()},
-            "dropped": dict(self.dropped),
-            "left_out": dict(self.left_out),
-            "negatives": self.negatives,
-            "groups": self.groups,
-            "leaks": self.leaks,
-            "near_duplicates_searched": self.near_duplicates_searched,
-            "alike_across": self.alike_across,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Which rows go where. Row numbers are those of the table sorted by image id."""
-
-    selection: Selection
-    group_id: pa.Array
-    """Group of each selected row."""
-    split: Ints
-    """Split of each selected row."""
+_KEYS = [*DECIDING, "source", "group_hints", "phash"]
+UNLABELLED, UNASSIGNED = "unlabelled", "unassigned"
+"""The file of images without a label, and their split."""
 
 
 def pack(
@@ -109,6 +51,7 @@ def pack(
     dry_run: bool = False,
     near_duplicates_searched: bool = False,
     neighbours: Neighbours | None = None,
+    absent: pa.Table | None = None,
     progress: Progress = silent,
 ) -> PackResult:
     """Balance and split the images of a project, and write the manifest.
@@ -121,6 +64,8 @@ def pack(
         near_duplicates_searched: whether they were looked for among all these images; the
             card says so if not.
         neighbours: finds pairs of nearly equal hashes, to count those on two sides.
+        absent: images that are not kept but link others, schema `plan.ABSENT`; None: there
+            are none.
         progress: told of each stage.
 
     Returns:
@@ -129,157 +74,151 @@ def pack(
     Raises:
         PackError: the table does not fit, no class is left, or the split would leak (then
             nothing is published).
+        UsageError: the recipe names what there is not.
     """
     table = conform(table, INPUT)
     if not table.num_rows:
         raise PackError("there are no images to balance", "fetch some: `curate fetch --query …`")
     order = pc.sort_indices(table.column("image_id"))
-    keys = table.select(_DECIDING).take(order)
+    keys = table.select(_KEYS).take(order)
     ids = keys.column("image_id")
     if pc.count_distinct(ids).as_py() != len(ids):
         raise PackError("the table of images names an image twice")
     progress("balance", 0, table.num_rows)
-    plan = _decide(keys, recipe)
-    progress("balance", table.num_rows, table.num_rows)
-    info = _describe(keys, plan, recipe)
+    facts = Facts.of(table, recipe).take(order.to_numpy())
+    others = ABSENT.empty_table() if absent is None else absent
+    plan = decide(keys, recipe, facts, folder / "manifests", others)
+    info = describe(keys, plan, recipe, neighbours)
     info["near_duplicates_searched"] = near_duplicates_searched
-    chosen = keys.column("phash").take(pa.array(plan.selection.rows))
-    info["alike_across"] = neighbours and alike_across(chosen, plan.split, neighbours)
-    hints = keys.column("group_hints")
+    progress("balance", table.num_rows, table.num_rows)
     if dry_run:
         sides = np.full(table.num_rows, -1, dtype=np.int64)
         sides[plan.selection.rows] = plan.split
-        refuse_leaks(torn_hints(hints, sides))
-        return _result(info, None)
+        refuse_leaks(_torn(keys, facts, recipe, sides))
+        return PackResult.of(info, None)
     with aside(folder / "manifests") as draft:
         _write(draft, table, order.to_numpy(), plan, info, progress)
-        refuse_leaks(written_leaks(draft, ids, hints))
+        sides, leaks = written_sides(draft, ids)
+        refuse_leaks([*leaks, *_torn(keys, facts, recipe, sides)])
         published = publish(draft, folder / "manifests")
-    return _result(info, published)
+    return PackResult.of(info, published)
 
 
-def _decide(keys: pa.Table, recipe: Recipe) -> _Plan:
-    selection = select(keys, recipe)
-    everyone = group_ids(keys.column("image_id"), keys.column("group_hints"))
-    group_id = everyone.take(pa.array(selection.rows))
-    split = assign(group_id, selection.labels, recipe.splits, recipe.seed)
-    return _Plan(selection, group_id, split)
-
-
-def _describe(keys: pa.Table, plan: _Plan, recipe: Recipe) -> dict[str, Any]:
-    """Count everything that `manifest.json` and the card tell."""
-    selection = plan.selection
-    labels = selection.labels
-    sides = [labels.keep(rows=plan.split == j).per_class() for j in range(len(SPLITS))]
-    chosen = keys.take(pa.array(selection.rows))
-    origins = _count(chosen.column("label_origin"))
-    classes = {
-        name: {
-            "before": selection.before[name],
-            "after": int(sum(side[code] for side in sides)),
-            **{split: int(side[code]) for split, side in zip(SPLITS, sides, strict=True)},
-        }
-        for code, name in enumerate(labels.classes)
-    }
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "curate_version": __version__,
-        "parent": None,
-        "recipe": recipe.to_json(),
-        "exclusive": _is_exclusive(selection, recipe),
-        "images": {split: int((plan.split == j).sum()) for j, split in enumerate(SPLITS)},
-        "negatives": int((labels.per_row() == 0).sum()),
-        "groups": pc.count_distinct(plan.group_id).as_py(),
-        "classes": classes,
-        "dropped": dict(selection.dropped),
-        "left_out": dict(selection.left_out),
-        "origins": {name: origins[name] for name in TRUST if name in origins},
-        "licenses": _count(chosen.column("license")),
-        "sources": _count(chosen.column("source")),
-    }
-
-
-def _is_exclusive(selection: Selection, recipe: Recipe) -> bool:
-    """Tell whether `label` is filled: no image has two classes, and the recipe has them not."""
-    if recipe.exclusive is not None:
-        return recipe.exclusive
-    return int(selection.labels.per_row().max(initial=0)) <= 1
-
-
-def _count(column: pa.ChunkedArray) -> dict[str, int]:
-    """Count values, the most frequent first; null counts as `unknown`."""
-    counted = pc.fill_null(column, "unknown").value_counts().to_pylist()
-    counted.sort(key=lambda item: (-item["counts"], item["values"]))
-    return {item["values"]: item["counts"] for item in counted}
+def _torn(keys: pa.Table, facts: Facts, recipe: Recipe, sides: Ints) -> list[str]:
+    """Name what belongs together and stands on two sides."""
+    torn = torn_hints(keys.column("group_hints"), sides)
+    for codes in facts.together:
+        torn += torn_values(f"a value of {','.join(recipe.group_by)}", codes, sides)
+    return torn
 
 
 def _write(
     draft: Path,
     table: pa.Table,
     order: Ints,
-    plan: _Plan,
+    plan: Plan,
     info: dict[str, Any],
     progress: Progress,
 ) -> None:
     """Write every file of the manifest into `draft`."""
     whole = table.combine_chunks()
+    rows = _Rows(whole, order, plan, info)
     n_rows: dict[str, int] = {}
-    done, total = 0, len(plan.split)
-    for number, split in enumerate(SPLITS):
-        members = np.flatnonzero(plan.split == number)
-
-        def blocks(
-            members: Ints = members, split: str = split, done: int = done
-        ) -> Iterator[pa.Table]:
-            for start in range(0, len(members), ROWS_PER_GROUP):
-                part = members[start : start + ROWS_PER_GROUP]
-                yield _rows(whole, order, plan, part, split, info["exclusive"])
-                progress("manifest", done + start + len(part), total)
-
-        n_rows[f"{split}.parquet"] = write_split(
-            draft / f"{split}.parquet", blocks(), info["recipe"]
-        )
-        done += len(members)
+    done, total = 0, len(plan.side) + int(plan.repeats.sum()) + len(plan.selection.unlabelled)
+    parts = [(split, rows.of_split(number, split)) for number, split in enumerate(SPLITS)]
+    if info["recipe"]["include_unlabelled"]:
+        parts.append((UNLABELLED, rows.unlabelled()))
+    for name, blocks in parts:
+        file = f"{name}.parquet"
+        counted = _counted(blocks, done, total, progress)
+        n_rows[file] = write_split(draft / file, counted, info["recipe"])
+        done += n_rows[file]
     credit = whole.select(list(card.ATTRIBUTION_COLUMNS))
-    rows = order[plan.selection.rows]
+    taken = order[np.sort(np.concatenate([plan.selection.rows, plan.selection.unlabelled]))]
     card.write_attribution(
         draft / ATTRIBUTION,
-        (
-            credit.take(pa.array(rows[start : start + ROWS_PER_GROUP]))
-            for start in range(0, len(rows), ROWS_PER_GROUP)
-        ),
+        (credit.take(pa.array(taken[start:end])) for start, end in _blocks(len(taken))),
     )
     (draft / CARD).write_text(card.card_text(info), encoding="utf-8")
     write_info(draft, info, n_rows)
 
 
-def _rows(
-    whole: pa.Table, order: Ints, plan: _Plan, members: Ints, split: str, exclusive: bool
-) -> pa.Table:
-    """Gather the manifest rows of some of the selected images."""
-    taken = whole.take(pa.array(order[plan.selection.rows[members]]))
-    labels = plan.selection.labels.take(members)
-    made = {
-        "labels": labels.to_arrow(),
-        "label": labels.first() if exclusive else pa.nulls(len(members), pa.string()),
-        "split": pa.array([split] * len(members), pa.string()),
-        "group_id": plan.group_id.take(pa.array(members)),
-        "fold": pa.nulls(len(members), pa.int16()),
-        "augment_seed": pa.nulls(len(members), pa.int64()),
-        "meta": taken.column("meta").cast(MANIFEST.field("meta").type),
-    }
-    columns = [made[name] if name in made else taken.column(name) for name in MANIFEST.names]
-    return pa.table(columns, schema=MANIFEST)
+def _blocks(n: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, n, ROWS_PER_GROUP):
+        yield start, min(n, start + ROWS_PER_GROUP)
 
 
-def _result(info: Mapping[str, Any], published: Published | None) -> PackResult:
-    same = ("images", "classes", "dropped", "left_out", "negatives", "groups")
-    proof = ("near_duplicates_searched", "alike_across")
-    return PackResult(
-        manifest=None if published is None else published.path.name,
-        path=None if published is None else published.path,
-        unchanged=published is not None and not published.is_new,
-        changed=() if published is None else published.changed,
-        leaks=0,
-        **{name: info[name] for name in (*same, *proof)},
-    )
+def _counted(
+    blocks: Iterator[pa.Table], done: int, total: int, progress: Progress
+) -> Iterator[pa.Table]:
+    for block in blocks:
+        yield block
+        done += block.num_rows
+        progress("manifest", done, total)
+
+
+class _Rows:
+    """Gathers manifest rows block by block."""
+
+    def __init__(self, whole: pa.Table, order: Ints, plan: Plan, info: dict[str, Any]) -> None:
+        self._whole = whole
+        self._order = order
+        self._plan = plan
+        self._seed = info["recipe"]["seed"]
+        labels = plan.selection.labels
+        self._labels = labels.to_arrow()
+        self._label = labels.first() if info["exclusive"] else pa.nulls(labels.n_rows, pa.string())
+        self._folds = plan.folds
+
+    def of_split(self, number: int, split: str) -> Iterator[pa.Table]:
+        """Yield the rows of one split, each followed by its repetitions."""
+        members = np.flatnonzero(self._plan.split == number)
+        times = 1 + self._plan.repeats[members]
+        nth = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+        members = np.repeat(members, times)
+        for start, end in _blocks(len(members)):
+            part = members[start:end]
+            rows = self._plan.selection.rows[part]
+            chosen = pa.array(part)
+            yield self._gather(
+                rows,
+                {
+                    "labels": self._labels.take(chosen),
+                    "label": self._label.take(chosen),
+                    "split": _repeat(split, len(part)),
+                    "fold": self._folds.take(chosen),
+                    "augment_seed": seeds(self._ids(rows), nth[start:end], self._seed),
+                },
+            )
+
+    def unlabelled(self) -> Iterator[pa.Table]:
+        """Yield the rows that nobody has labelled."""
+        every = self._plan.selection.unlabelled
+        for start, end in _blocks(len(every)):
+            n = end - start
+            made = {
+                "labels": pa.array([[]] * n, MANIFEST.field("labels").type),
+                "label": pa.nulls(n, pa.string()),
+                "label_origin": pa.nulls(n, pa.string()),
+                "score": pa.nulls(n, pa.float32()),
+                "split": _repeat(UNASSIGNED, n),
+                "fold": pa.nulls(n, pa.int16()),
+                "augment_seed": pa.nulls(n, pa.int64()),
+            }
+            yield self._gather(every[start:end], made)
+
+    def _ids(self, rows: Ints) -> pa.Array:
+        return self._whole.column("image_id").take(pa.array(self._order[rows])).combine_chunks()
+
+    def _gather(self, rows: Ints, made: dict[str, pa.Array]) -> pa.Table:
+        taken = self._whole.take(pa.array(self._order[rows]))
+        made = made | {
+            "group_id": self._plan.groups.take(pa.array(rows)),
+            "meta": taken.column("meta").cast(MANIFEST.field("meta").type),
+        }
+        columns = [made[name] if name in made else taken.column(name) for name in MANIFEST.names]
+        return pa.table(columns, schema=MANIFEST)
+
+
+def _repeat(text: str, n: int) -> pa.Array:
+    return pa.array([text] * n, pa.string())

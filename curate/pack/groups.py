@@ -12,6 +12,8 @@ images that are linked only through a third stay together although the third is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -39,21 +41,33 @@ def pairs_of(lists: pa.ChunkedArray | pa.Array) -> tuple[Ints, pa.Array]:
     return rows, values
 
 
-def group_numbers(group_hints: pa.ChunkedArray | pa.Array) -> Ints:
+def group_numbers(group_hints: pa.ChunkedArray | pa.Array, together: Sequence[Ints] = ()) -> Ints:
     """Number the connected components over shared hints.
 
     Args:
         group_hints: n lists of strings; an empty or null list is a group of its own.
+        together: further columns of n numbers; rows with the same number in one of them belong
+            together, but for those with -1.
 
     Returns:
         For each row the number of the first row of its group; int64, shape (n,).
     """
     rows, hints = pairs_of(group_hints)
-    n_rows = len(group_hints)
-    if not len(rows):
-        return np.arange(n_rows, dtype=np.int64)
+    n_rows = n_nodes = len(group_hints)
+    left: list[Ints] = []
+    right: list[Ints] = []
     codes = hints.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return _components(n_rows + int(codes.max()) + 1, rows, codes + n_rows)[:n_rows]
+    for members, numbers in [(rows, codes), *map(_known, together)]:
+        left.append(members)
+        right.append(numbers + n_nodes)
+        n_nodes += int(numbers.max(initial=-1)) + 1
+    return _components(n_nodes, np.concatenate(left), np.concatenate(right))[:n_rows]
+
+
+def _known(numbers: Ints) -> tuple[Ints, Ints]:
+    """Return the rows that have a number, and it."""
+    rows = np.flatnonzero(numbers >= 0)
+    return rows, numbers[rows]
 
 
 def _components(n_nodes: int, left: Ints, right: Ints) -> Ints:
@@ -71,20 +85,3 @@ def _components(n_nodes: int, left: Ints, right: Ints) -> Ints:
         if np.array_equal(following, grandparent):
             return following
         grandparent = following
-
-
-def group_ids(image_ids: pa.ChunkedArray | pa.Array, group_hints: pa.ChunkedArray) -> pa.Array:
-    """Name each image's group by the smallest image id in it.
-
-    The name does not depend on the order of rows, and stays as long as the group does not
-    gain an image with a smaller id.
-
-    Args:
-        image_ids: n distinct ids, sorted ascending.
-        group_hints: n lists of strings.
-
-    Returns:
-        n strings.
-    """
-    ids = image_ids.combine_chunks() if isinstance(image_ids, pa.ChunkedArray) else image_ids
-    return ids.take(pa.array(group_numbers(group_hints)))

@@ -60,7 +60,13 @@ class _Groups:
     """Columns, the one for images of no class included."""
 
 
-def assign(group_ids: pa.Array, labels: Labels, shares: tuple[float, ...], seed: int) -> Ints:
+def assign(
+    group_ids: pa.Array,
+    labels: Labels,
+    shares: tuple[float, ...],
+    seed: int,
+    fixed: Ints | None = None,
+) -> Ints:
     """Choose a split for every row, whole groups at a time.
 
     Args:
@@ -68,6 +74,7 @@ def assign(group_ids: pa.Array, labels: Labels, shares: tuple[float, ...], seed:
         labels: labels of the n rows.
         shares: share of each split, together 1, the first above 0.
         seed: decides which of several equal groups goes where.
+        fixed: split that a row has already, the same for all rows of its group; -1: none.
 
     Returns:
         Number of the split of each row, int64, shape (n,). Independent of the order of rows.
@@ -78,6 +85,8 @@ def assign(group_ids: pa.Array, labels: Labels, shares: tuple[float, ...], seed:
     key = draw(groups.ids.to_pylist(), seed, "split")
     plan = _Plan(groups, key, np.asarray(shares))
     n_classes_in = np.diff(groups.starts)
+    if fixed is not None:
+        plan.place_fixed(fixed)
     plan.place_mixed(np.flatnonzero(n_classes_in > 1))
     plan.place_pure(np.flatnonzero(n_classes_in == 1))
     return plan.split[groups.of_row]
@@ -172,14 +181,23 @@ class _Plan:
         self._weight: list[float] = (1 / np.maximum(totals, 1)).tolist()
         self._total_weight = 1 / n_images
 
+    def place_fixed(self, fixed: Ints) -> None:
+        """Put groups where their images are already."""
+        at = np.full(len(self.split), -1, dtype=np.int64)
+        at[self._groups.of_row] = fixed
+        chosen = np.flatnonzero(at >= 0)
+        self._set_many(chosen, at[chosen])
+
     def place_mixed(self, chosen: Ints) -> None:
         """Place groups with several classes: whole shares of each cell, then what remains."""
         if not len(chosen):
             return
         cell = _cells(self._groups, chosen)
-        wanted = np.floor(np.bincount(cell)[:, None] * np.array(self._shares) + _NUDGE)
-        self._set_many(chosen, _deal(cell, wanted.astype(np.int64), self._key[chosen]))
-        left = chosen[self.split[chosen] < 0]
+        is_free = self.split[chosen] < 0
+        wanted = self._lacking_of_cells(cell, self.split[chosen])
+        free = chosen[is_free]
+        self._set_many(free, _deal(cell[is_free], wanted, self._key[free]))
+        left = free[self.split[free] < 0]
         order = np.lexsort((left, self._key[left], -self._groups.sizes[left]))
         several = [(group, *self._contents(group)) for group in left[order].tolist()]
         for group, entries, size in several:
@@ -188,9 +206,30 @@ class _Plan:
             if self._improve(several) * 1000 <= len(several):
                 return
 
+    def _lacking_of_cells(self, cell: Ints, split: Ints) -> Ints:
+        """Count the groups of each cell that each split lacks of its whole share."""
+        n_members, n_splits = np.bincount(cell), len(self._shares)
+        wanted: Ints = np.floor(n_members[:, None] * np.array(self._shares) + _NUDGE).astype(
+            np.int64
+        )
+        placed = split >= 0
+        if not placed.any():
+            return wanted
+        slots = np.bincount(
+            cell[placed] * n_splits + split[placed], minlength=len(n_members) * n_splits
+        ).reshape(-1, n_splits)
+        lacking = np.maximum(wanted - slots, 0)
+        n_free = n_members - slots.sum(axis=1)
+        too_many = lacking.sum(axis=1) > n_free
+        portion = n_free / np.maximum(lacking.sum(axis=1), 1)
+        scaled = np.floor(lacking * portion[:, None] + _NUDGE).astype(np.int64)
+        fitted: Ints = np.where(too_many[:, None], scaled, lacking)
+        return fitted
+
     def place_pure(self, chosen: Ints) -> None:
         """Place groups of one class, the largest first, so that small ones make up for them."""
         sizes = self._groups.sizes
+        chosen = chosen[self.split[chosen] < 0]
         leftovers: list[int] = []
         for size in np.unique(sizes[chosen])[::-1].tolist():
             members = chosen[sizes[chosen] == size]
@@ -233,7 +272,7 @@ class _Plan:
         first = np.repeat(groups.starts[chosen] - np.cumsum(lengths) + lengths, lengths)
         at = first + np.arange(lengths.sum())
         of_entry = np.repeat(split, lengths)
-        for j in self._allowed:
+        for j in range(len(self._shares)):
             codes, counts = groups.codes[at[of_entry == j]], groups.counts[at[of_entry == j]]
             placed = np.bincount(codes, counts, groups.n_classes)
             self._deficit[j] = (np.array(self._deficit[j]) - placed).tolist()

@@ -19,12 +19,16 @@ from curate.records import Label
 Labelled = Callable[[list[KeptImage]], Mapping[str, Label]]
 """Resolves the labels of a page of images; image id to label."""
 
+Flagged = Callable[[list[KeptImage]], Mapping[str, int]]
+"""Counts the quality flags of a page of images that have any."""
+
 
 def kept_table(
     pages: Iterable[list[KeptImage]],
     root: str,
     relative: Callable[[str, str], str],
     labelled: Labelled,
+    flagged: Flagged,
 ) -> pa.Table:
     """Return one row per image, in the order of the pages.
 
@@ -33,22 +37,28 @@ def kept_table(
         root: the store's folder, relative to the project folder.
         relative: an image's path below the store's root, from its id and format.
         labelled: resolves the labels of a page.
+        flagged: counts the quality flags of a page.
 
     Returns:
         A table with the columns of `INPUT`.
     """
     batches = []
     for page in pages:
-        labels = labelled(page)
+        labels, flags = labelled(page), flagged(page)
         rows = [
-            _row(each, f"{root}/{relative(each.image_id, each.format)}", labels[each.image_id])
+            _row(
+                each,
+                f"{root}/{relative(each.image_id, each.format)}",
+                labels[each.image_id],
+                flags.get(each.image_id, 0),
+            )
             for each in page
         ]
         batches.append(pa.RecordBatch.from_pylist(rows, schema=INPUT))
     return pa.Table.from_batches(batches, schema=INPUT)
 
 
-def _row(image: KeptImage, path: str, label: Label) -> dict[str, Any]:
+def _row(image: KeptImage, path: str, label: Label, n_flags: int) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "path": path,
@@ -66,7 +76,7 @@ def _row(image: KeptImage, path: str, label: Label) -> dict[str, Any]:
         "proposed_by": label.proposed_by,
         "audited": label.audited,
         "set_aside": _set_aside(label),
-        "quality_flags": None,
+        "quality_flags": n_flags,
         "group_hints": list(image.groups),
         "source": image.source,
         "source_id": image.source_id,

@@ -48,7 +48,7 @@ def test_balance_tells_sums_empty_splits_and_only_what_was_left_out(project: Pat
     said = curate(project, "balance", "--min-per-class", "2").output
     assert "10 images: " in said
     assert "dropped fog: 1 image, too few" in said
-    assert "left out: 1 image of classes below --min-per-class (small_class)" in said
+    assert "left out: 1 image of dropped classes (small_class)" in said
     assert said.count("left out") == 1
     alone = curate(project, "balance").output
     assert "fog has no image in val and test" in alone

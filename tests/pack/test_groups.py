@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.pack.groups import group_ids, group_numbers
+from curate.pack.groups import group_numbers
 
 HINTS = st.lists(st.lists(st.sampled_from("abcdefghij"), max_size=3), max_size=30)
 
@@ -45,9 +45,3 @@ def test_a_long_chain_of_shared_hints_is_one_group() -> None:
 def test_images_without_hints_are_groups_of_their_own() -> None:
     assert group_numbers(lists([None, [], ["a"], [], ["a"]])).tolist() == [0, 1, 2, 3, 2]
     assert group_numbers(lists([[], None])).tolist() == [0, 1]
-
-
-def test_a_group_is_named_by_its_smallest_image() -> None:
-    ids = pa.array(["a1", "b2", "c3", "d4"])
-    named = group_ids(ids, pa.chunked_array([lists([["y"], ["x"], ["z"], ["x", "z"]])]))
-    assert named.to_pylist() == ["a1", "b2", "b2", "b2"]

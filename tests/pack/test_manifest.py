@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from curate.errors import PackError
 from curate.pack import INPUT, MANIFEST, Recipe, pack, read_manifest, verify_manifest, versions
-from curate.pack import build as build_module
+from curate.pack import plan as plan_module
 from tests.pack.example import RECIPE, example_rows, write_example
 from tests.pack.rows import image_id, row, table
 
@@ -145,7 +145,7 @@ def test_a_split_that_leaks_is_refused_with_the_groups_and_never_published(
     def careless(group_ids: pa.Array, *rest: object) -> Any:
         return np.arange(len(group_ids)) % 3
 
-    monkeypatch.setattr(build_module, "assign", careless)
+    monkeypatch.setattr(plan_module, "assign", careless)
     rows = table([row(n, ["city"], ["one"]) for n in range(9)])
     with pytest.raises(PackError, match="hint one") as caught:
         pack(rows, Recipe(), tmp_path, dry_run=dry_run)

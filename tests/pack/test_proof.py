@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curate.dedupe.neighbours import pairs_within
 from curate.pack import Recipe, pack
-from curate.pack.proof import alike_across
+from curate.pack.proof import Hashes, alike_across
 from tests.pack.rows import row, table
 
 
@@ -33,7 +33,7 @@ def test_pairs_that_look_alike_on_two_sides_are_all_counted(
     )
     phash = pa.chunked_array([pa.array([bits for bits, _ in images], pa.uint64())])
     sides = np.array([side for _, side in images], dtype=np.int64)
-    assert alike_across(phash, sides, pairs_within) == expected
+    assert alike_across(Hashes.of(phash, sides), pairs_within) == expected
 
 
 def test_images_that_look_alike_on_two_sides_are_told_on_the_card(tmp_path: Path) -> None:
