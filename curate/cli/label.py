@@ -151,8 +151,8 @@ def _end(session: Session, done: Labelled) -> ExitCode:
         session.say(f"{fault.path}: {fault.detail}")
     for name, n in done.unknown.items():
         session.say(
-            f"{name!r} is ticked in {n:,} files and not in the class list: it is kept; add it "
-            "with `curate classes set`, or rename it with `curate classes rename`"
+            f"{name!r} is ticked ({n:,}x) but not in the class list: it is kept; add it with "
+            "`curate classes set`, or rename it with `curate classes rename`"
         )
     if done.is_interrupted:
         hint = "what was saved is imported; run it again to go on"
@@ -165,12 +165,13 @@ def _end(session: Session, done: Labelled) -> ExitCode:
 
 
 def _draw(console: Console, document: dict[str, Any]) -> None:
-    words = [f"{document['labels']:,} labels by {document['annotator']}"]
+    labels = "label" if document["labels"] == 1 else "labels"
+    words = [f"{document['labels']:,} {labels} by {document['annotator']}"]
     if document["none_of_the_classes"]:
         words.append(f"{document['none_of_the_classes']:,} of them none of the classes")
     if document["undone"]:
         words.append(f"{document['undone']:,} taken back")
     if document["faults"]:
-        words.append(f"{len(document['faults']):,} files with faults")
-    words.append(f"{document['left']:,} images left")
+        words.append(f"files with faults: {len(document['faults']):,}")
+    words.append(f"images left: {document['left']:,}")
     console.print(", ".join(words), markup=False, soft_wrap=True)
