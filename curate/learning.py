@@ -229,6 +229,20 @@ class Learning:
 
         return make(self, name, n, seed, backbone)
 
+    def fill_queue(self, name: str) -> Made | None:
+        """Make a queue that somebody is about to go through, if it is one of ours and empty.
+
+        Also chooses which images are shown without a proposal. An empty name is the usual
+        order.
+
+        Raises:
+            UsageError: something that the queue needs is missing.
+        """
+        from curate.queueing import fill, mark_blind
+
+        mark_blind(self.project)
+        return fill(self, name)
+
     def pays(self) -> Pays:
         """Work out whether proposals save time, and how far they can be trusted."""
         from curate.paying import pays

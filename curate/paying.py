@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from curate.assist.pays import Decision, Pays, does_it_pay
+from curate.catalog.unlabelled import waiting_scores
 from curate.records import Annotation, Kind
 
 if TYPE_CHECKING:
@@ -26,7 +28,10 @@ def pays(project: Project) -> Pays:
         hidden = [str(each.image_id) for each in decided if each.mode == BLIND]
         proposals = project.people.proposals(hidden)
         found += [_decision(each, proposals.get(str(each.image_id))) for each in decided]
-    return does_it_pay(found)
+    result = does_it_pay(found)
+    safe = result.safe_score
+    total, sure = waiting_scores(project.look(), 2.0 if safe is None else safe)
+    return replace(result, waiting=total, waiting_safe=sure)
 
 
 def _paged(decided: Iterator[list[Annotation]]) -> Iterator[list[Annotation]]:

@@ -20,7 +20,7 @@ from curate.assist.queues import (
 )
 from curate.catalog import images
 from curate.catalog.database import MEMORY
-from curate.catalog.queues import Queued, write_queue
+from curate.catalog.queues import Queued, queue_sizes, write_queue
 from curate.catalog.unlabelled import unlabelled
 from curate.errors import UsageError
 from curate.lessons import Lessons, collect, group_numbers
@@ -81,19 +81,29 @@ def make(learning: Learning, name: str, n: int | None, seed: int, backbone: Path
     return Made(name, len(rows), sum(each.blind for each in rows), note)
 
 
+def fill(learning: Learning, name: str) -> Made | None:
+    """Make a queue that somebody asks for and that holds nothing. See `Learning.fill_queue`."""
+    if name not in (*QUEUES, DISAGREEMENTS) or queue_sizes(learning.project.look()).get(name):
+        return None
+    return make(learning, name, None, 0, None)
+
+
 def mark_blind(project: Project) -> int:
-    """Choose anew which undecided images are shown without a proposal; return how many.
+    """Choose anew which undecided images are shown without the proposal they have.
 
     Whether an image is among them depends on itself alone: more images, and nobody who was
     blind sees the proposal later.
+
+    Returns:
+        How many there are.
     """
     share = project.settings.learning.blind
-    chosen = (
+    chosen = [
         Queued(image_id, blind=True)
-        for image_id in chain.from_iterable(unlabelled(project.db))
+        for image_id in chain.from_iterable(unlabelled(project.db, proposed=True))
         if is_blind(image_id, share)
-    )
-    return write_queue(project.db, BLIND, list(chosen))
+    ]
+    return write_queue(project.db, BLIND, chosen)
 
 
 def _uncertain(

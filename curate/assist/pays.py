@@ -103,6 +103,10 @@ class Pays:
     """Upper end."""
     verdict: tuple[str, ...]
     """All that in sentences."""
+    waiting: int = 0
+    """Proposals that nobody has decided about yet."""
+    waiting_safe: int = 0
+    """Of them, those from the safe score on."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what `curate status --json` says under `pays`."""

@@ -78,6 +78,7 @@ def audit(
     if not project.exists:
         raise UsageError(f"there is no project in {session.folder}", "fetch or import images first")
     names = _names(project, annotator or [])
+    project.learning.fill_queue(queue)
     options = Options(manifest, queue, overlap)
     with audit_page(session.project, session.folder, names, options, port) as page:
         _tell(session, page)

@@ -19,6 +19,7 @@ from curate.report.status import status_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curate.assist.pays import Pays
     from curate.catalog.counts import ClassCount, Counts
     from curate.project import Project
 
@@ -76,10 +77,17 @@ def status(
             return _list_failed(session, project, counts, reason)
         if excluded:
             return _list_excluded(session, project, counts)
-    session.show(
-        status_json(counts, classes, skipped),
-        lambda console: draw_status(console, counts, classes, skipped),
-    )
+        pays = project.learning.pays() if counts.annotated else None
+    document = status_json(counts, classes, skipped)
+    if pays is not None:
+        document["pays"] = pays.to_json()
+
+    def draw(console: Console) -> None:
+        draw_status(console, counts, classes, skipped)
+        if pays is not None:
+            draw_pays(console, pays)
+
+    session.show(document, draw)
     return ExitCode.DONE
 
 
@@ -218,3 +226,17 @@ def draw_status(
 
 def _many(n: int, one: str, several: str = "") -> str:
     return f"{n:,} {one if n == 1 else several or one + 's'}"
+
+
+def draw_pays(console: Console, pays: Pays) -> None:
+    """Say whether proposals save time here, and how far they can be trusted."""
+    from curate.assist.pays import describe
+
+    lines = list(pays.verdict)
+    if pays.safe_score is not None:
+        lines.append(f"{pays.waiting_safe:,} of {pays.waiting:,} waiting images have such a score.")
+    if often := describe(pays.corrected):
+        lines.append(f"Proposals that are corrected most often: {often}.")
+    console.print()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
