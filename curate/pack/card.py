@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from curate.licenses import UNSPLASH, UNSPLASH_PLUS, family, is_known
 from curate.pack.recipe import SPLITS
 
 ATTRIBUTION_COLUMNS = (
@@ -57,6 +58,13 @@ _UNSPLASH = (
 )
 
 
+_GBIF = (
+    "- **GBIF asks for citation.** Data found by its search has no DOI of its own: before you "
+    "publish, see <https://www.gbif.org/citation-guidelines>."
+)
+_UNKNOWN = "unknown"
+
+
 def write_attribution(path: Path, blocks: Iterable[pa.Table]) -> None:
     """Write author, licence and link of every image as CSV.
 
@@ -95,8 +103,10 @@ def card_text(info: Mapping[str, Any]) -> str:
         "\n".join(_limits(info, total)) + "\n",
         "## Licences\n",
         _table(("licence", "images"), info["licenses"].items()),
+        "\n".join(_terms(info["licenses"])),
         "Author, licence and link of every image are in `ATTRIBUTION.csv`; the settings that "
-        "this dataset was made with are in `manifest.json`.",
+        "this dataset was made with are in `manifest.json`.\n",
+        _citations(info.get("citations", ())),
     ]
     return "\n".join(part for part in parts if part) + "\n"
 
@@ -147,11 +157,63 @@ def _limits(info: Mapping[str, Any], total: int) -> list[str]:
         if (n := sum(not counts[split] for counts in info["classes"].values()))
     }
     lines += [f"- Classes without an image in {split}: {n:,}." for split, n in empty.items()]
-    if info["licenses"].get("unknown"):
-        lines.append(f"- Images without a known licence: {info['licenses']['unknown']:,}.")
+    lines += _more_limits(info)
+    if unknown := info["licenses"].get(_UNKNOWN):
+        lines.append(f"- Images without a known licence: {unknown:,}.")
     if "unsplash" in info["sources"]:
         lines.append(_UNSPLASH)
+    if "gbif" in info["sources"] and not info.get("citations"):
+        lines.append(_GBIF)
     return lines
+
+
+def _more_limits(info: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if n := info.get("repeated"):
+        lines.append(
+            f"- {n:,} rows of train repeat an image, so that classes weigh the same; counts here "
+            "are of images."
+        )
+    if n := info.get("unlabelled"):
+        lines.append(f"- {n:,} more images in `unlabelled.parquet` have no label yet.")
+    largest = info.get("proof", {}).get("largest_deviation")
+    if largest and largest["images"] > 1:
+        lines.append(
+            f"- Groups are not torn apart, so shares are not exact: {_escape(largest['class'])} "
+            f"is off by {largest['images']:,.0f} images in {largest['split']}."
+        )
+    return lines
+
+
+def _terms(licenses: Mapping[str, int]) -> list[str]:
+    """Say what the licences together allow and ask for."""
+    asked = dict.fromkeys(_ASKED, 0)
+    own = 0
+    for name, n in licenses.items():
+        if name in (_UNKNOWN, UNSPLASH, UNSPLASH_PLUS):
+            continue
+        parts = family(name).split("-")
+        for part in _ASKED:
+            asked[part] += n * (part in parts)
+        own += n * (not is_known(name))
+    lines = [f"- {n:,} images {_ASKED[part]}" for part, n in asked.items() if n]
+    if own:
+        lines.append(f"- {own:,} images have terms in their source's own words: read them.")
+    return [*lines, ""] if lines else []
+
+
+_ASKED = {
+    "by": "must be credited wherever they are shown (BY).",
+    "nc": "may not be used commercially (NC).",
+    "nd": "may not be passed on changed, which resizing and cropping may count as (ND).",
+    "sa": "ask that what is made of them has the same licence (SA).",
+}
+"""What a part of a Creative Commons name asks for."""
+
+
+def _citations(citations: Iterable[Mapping[str, Any]]) -> str:
+    lines = [f"- {_escape(each['text'])}" for each in citations]
+    return "\n".join(["## How to cite\n", *lines, ""]) if lines else ""
 
 
 def _table(header: tuple[str, ...], rows: Any) -> str:

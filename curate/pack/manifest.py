@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.errors import PackError
+from curate.pack import croissant
 from curate.pack.recipe import SPLITS
 from curate.pack.schema import MANIFEST
 
@@ -187,7 +188,7 @@ def write_split(path: Path, blocks: Iterable[pa.Table], recipe: Mapping[str, Any
 
 
 def write_info(folder: Path, info: Mapping[str, Any], rows: Mapping[str, int]) -> None:
-    """Write `manifest.json`, with the size and SHA-256 of every other file of the folder.
+    """Write `croissant.json` and `manifest.json`, which has the hash of every other file.
 
     Args:
         folder: where the other files lie already.
@@ -196,11 +197,22 @@ def write_info(folder: Path, info: Mapping[str, Any], rows: Mapping[str, int]) -
     """
     files: dict[str, Any] = {}
     for path in sorted(folder.iterdir()):
-        files[path.name] = {"sha256": sha256_of(path), "n_bytes": path.stat().st_size}
+        files[path.name] = _file_facts(path)
         if path.name in rows:
             files[path.name]["rows"] = rows[path.name]
-    text = json.dumps({**info, "files": files}, indent=2, ensure_ascii=False)
-    (folder / INFO).write_text(text + "\n", encoding="utf-8")
+    described = croissant.croissant(info, {name: files[name] for name in rows})
+    _write_json(folder / croissant.NAME, described)
+    files[croissant.NAME] = _file_facts(folder / croissant.NAME)
+    _write_json(folder / INFO, {**info, "files": dict(sorted(files.items()))})
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256_of(path), "n_bytes": path.stat().st_size}
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def publish(folder: Path, manifests: Path) -> Published:
@@ -245,10 +257,10 @@ def _changes(old: Path, new: Path) -> tuple[str, ...]:
     except PackError:
         return ("images",)
     changed = []
-    names = [f"{split}.parquet" for split in SPLITS]
+    names = {name for info in (before, after) for name in info["files"] if PARQUET in name}
     if before.get("recipe") != after.get("recipe"):
         changed.append("recipe")
-    elif any(before["files"].get(name) != after["files"][name] for name in names):
+    elif any(before["files"].get(name) != after["files"].get(name) for name in names):
         changed.append("images")
     searched = "near_duplicates_searched"
     if before.get(searched) != after.get(searched):
