@@ -82,6 +82,8 @@ def label(
         raise UsageError("--folder has its images already: --queue and --batch choose new ones")
     flags = {"label.annotator": annotator, "label.batch": batch}
     with Bars(session) as bars, session.project(flags, bars) as project:
+        if project.exists and not (dry_run or import_only):
+            project.learning.fill_queue(queue)
         labeling = _labeling(project, queue, overlap, folder)
         if dry_run:
             return _plan(session, labeling)
