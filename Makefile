@@ -4,6 +4,9 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
+LABELME7_PYTHON ?= $(shell for p in python3.13 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
 VENV ?= .venv
 PYTEST_ARGS ?=
 
@@ -12,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help demo test test-all slow lint format reference docs bench clean
+.PHONY: help demo test test-all slow lint format reference docs bench labelme clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,9 +52,13 @@ docs: $(VENV)/.installed-docs ## build the site; any broken link fails
 bench: .venv-bench/.installed ## measure against others (minutes), rewrite docs/benchmarks.md
 	.venv-bench/bin/python -m tests.benchmarks
 
+# Labelme is a program of its own (GPL), never imported: the tests that start it need it here.
+# Version 6 runs on any of our Pythons, version 7 from 3.12 on; without one, its tests skip.
+labelme: .venv-labelme-6/.installed $(if $(LABELME7_PYTHON),.venv-labelme-7/.installed) ## install the Labelme that tests start (2 GB)
+
 clean: ## remove what the other targets made, but the catalog of no project
-	rm -rf $(VENV) .venv-bench site dist build demo-project .pytest_cache .mypy_cache \
-		.ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-labelme-6 .venv-labelme-7 site dist build demo-project \
+		.pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find curate tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -74,4 +81,14 @@ $(VENV)/.installed-%: $(VENV)/.installed
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip --quiet install --upgrade 'pip>=25.1'
 	.venv-bench/bin/python -m pip --quiet install --editable . --group test --group bench
+	@touch $@
+
+.venv-labelme-6/.installed:
+	$(PYTHON) -m venv .venv-labelme-6
+	.venv-labelme-6/bin/python -m pip --disable-pip-version-check --quiet install 'labelme>=6,<7'
+	@touch $@
+
+.venv-labelme-7/.installed:
+	$(LABELME7_PYTHON) -m venv .venv-labelme-7
+	.venv-labelme-7/bin/python -m pip --disable-pip-version-check --quiet install 'labelme>=7,<8'
 	@touch $@

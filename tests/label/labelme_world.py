@@ -28,7 +28,6 @@ from tests.fetch.command import Said, curate, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("labelme_driver.py")
-VENVS = {"6": ".venv-labelme", "7": ".venv-labelme-3.12"}
 
 
 def picture(number: int, side_px: int = 48) -> bytes:
@@ -139,9 +138,9 @@ def save(folder: Path, image_id: str, *flags: str, later_s: float = 0.0, **chang
 
 def labelme_python(version: str) -> Path:
     """The Python that this version of Labelme is installed in; skips where it is not."""
-    python = ROOT / VENVS[version] / "bin" / "python"
+    python = ROOT / f".venv-labelme-{version}" / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"Labelme {version} is not installed in {VENVS[version]} (`make labelme`)")
+        pytest.skip(f"Labelme {version} is not installed here: `make labelme`")
     return python
 
 
