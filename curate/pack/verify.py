@@ -107,9 +107,17 @@ def _parquet_faults(
         detail = f"rows of split {', '.join(sorted(map(str, strangers)))}"
         faults.append(Fault("split", path.name, detail))
     note = (schema.metadata or {}).get(b"curate.recipe")
-    if note is not None and json.loads(note) != info.get("recipe"):
+    if note is not None and _read_json(note) != info.get("recipe"):
         faults.append(Fault("recipe", path.name, f"made with another recipe than {INFO} says"))
     return faults
+
+
+def _read_json(text: bytes) -> Any:
+    """Return what the text says; None where it is damaged."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _count_faults(manifest: Manifest) -> Iterator[Fault]:
