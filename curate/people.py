@@ -74,7 +74,7 @@ class People:
         """Set the class list; the one before stays readable.
 
         Raises:
-            UsageError: no names, one twice, or one that cannot be used.
+            UsageError: no names, one twice, or one that cannot be used or was given up.
         """
         from curate.label.ledger import check_class
 
@@ -82,6 +82,13 @@ class People:
             check_class(name)
         if not names or len(set(names)) < len(names):
             raise UsageError("a class list needs names, each once", "e.g. beach city sunset")
+        renames, last = self.renames(), rows.last_id(self.db)
+        for name in names:
+            if (new := renames.name(name, last)) != name:
+                raise UsageError(
+                    f"{name!r} is called {new!r} now",
+                    f"take that, or give the name back: curate classes rename {new} {name}",
+                )
         now = self.class_list()
         if now.is_set and now.version and (now.names, now.exclusive) == (tuple(names), exclusive):
             return now
