@@ -94,7 +94,7 @@ def _parquet_faults(
             for batch in file.iter_batches(columns=list(columns)):
                 batch.validate(full=True)
                 sides.update(batch.column("split").unique().to_pylist())
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         detail = (str(error).splitlines() or [type(error).__name__])[0]
         return [Fault("unreadable", path.name, detail)]
     if not schema.remove_metadata().equals(MANIFEST):
