@@ -116,16 +116,20 @@ def _cut(image: Image.Image, wanted: Preprocess, width: int, height: int) -> Ima
 def _box(
     whole_width: int, whole_height: int, wanted: Preprocess, width: int, height: int
 ) -> tuple[float, float, float, float]:
-    """Return the part of a picture that the model sees: left, top, right, bottom."""
+    """Return the part of a picture that the model sees: left, top, right, bottom.
+
+    Whole pixels as if it were resized first and cut afterwards, as models are trained.
+    """
     if wanted.fit == "squeeze":
-        part_width, part_height = whole_width / wanted.scale, whole_height / wanted.scale
+        resized_width, resized_height = round(width * wanted.scale), round(height * wanted.scale)
     else:
-        shorter = min(whole_width, whole_height) / (wanted.scale * min(width, height))
+        shorter = wanted.scale * min(width, height) / min(whole_width, whole_height)
         # A wide cut of a tall picture: no wider than the picture.
-        step = min(shorter, whole_width / width, whole_height / height)
-        part_width, part_height = width * step, height * step
-    left, top = (whole_width - part_width) / 2, (whole_height - part_height) / 2
-    return left, top, left + part_width, top + part_height
+        grow = max(shorter, width / whole_width, height / whole_height)
+        resized_width, resized_height = round(whole_width * grow), round(whole_height * grow)
+    left, top = round((resized_width - width) / 2), round((resized_height - height) / 2)
+    across, down = whole_width / resized_width, whole_height / resized_height
+    return left * across, top * down, (left + width) * across, (top + height) * down
 
 
 def _on_white(image: Image.Image) -> Image.Image:

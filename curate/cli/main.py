@@ -25,6 +25,7 @@ from curate.cli import (
     manifest,
     prelabel,
     queue,
+    serve,
     status,
     train,
 )
@@ -50,6 +51,7 @@ for module in (
     train,
     evaluate,
     queue,
+    serve,
     annotation_commands,
     classes,
     balance,

@@ -1,0 +1,76 @@
+"""`curate serve`: one model behind HTTP."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from curate.cli import prelabel as model_flags
+from curate.cli.session import Session, command
+from curate.errors import ExitCode
+
+HostOption = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Address of this machine to listen on.")
+]
+PortOption = Annotated[
+    int,
+    typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0: any that is free."),
+]
+MegabytesOption = Annotated[
+    int, typer.Option("--max-megabytes", metavar="N", min=1, max=1000, help="Largest picture.")
+]
+MegapixelsOption = Annotated[
+    int,
+    typer.Option(
+        "--max-megapixels",
+        metavar="N",
+        min=1,
+        max=500,
+        help="Largest picture, judged from its header.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    command(app)(serve)
+
+
+def serve(
+    session: Session,
+    model: model_flags.ModelOption,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    preset: model_flags.PresetOption = None,
+    preprocess: model_flags.PreprocessOption = None,
+    names: model_flags.NamesOption = None,
+    output: model_flags.OutputOption = None,
+    outputs: model_flags.OutputsOption = None,
+    external: model_flags.ExternalOption = False,
+    max_megabytes: MegabytesOption = 20,
+    max_megapixels: MegapixelsOption = 50,
+) -> ExitCode:
+    """Score pictures over HTTP: POST /scorefile/, and a page to drop one on. Until Ctrl-C."""
+    from curate.assist.model import open_model
+    from curate.web.scoring import Scorer, names_of
+    from curate.web.serve import ServeLimits, build, listen, run
+
+    wish = model_flags.wish(preset, preprocess, names, output, outputs, external)
+    with listen(host, port) as at:
+        opened = open_model(model, wish)
+        for each in opened.guesses:
+            session.say(f"{model.name}: {each}")
+        limits = ServeLimits(max_bytes=max_megabytes * 1024 * 1024)
+        app = build(Scorer(opened, names_of(opened), max_megapixels * 1_000_000), limits)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{at.getsockname()[1]}/"
+        document = {"url": url, "model": model.name, "sha256": opened.sha256}
+        session.show(document, lambda console: console.print(url, soft_wrap=True))
+        sys.stdout.flush()
+        try:
+            run(app, at, limits)
+        except KeyboardInterrupt:
+            session.say("stopped")
+    return ExitCode.DONE
