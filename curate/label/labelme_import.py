@@ -107,20 +107,17 @@ class Reader:
                 # Two files about one image (a copy, a renamed one): the last saved counts.
                 mine = (each.saved.saved_at, path)
                 ready[each.image_id] = max(mine, ready.get(each.image_id, mine))
-        annotations = []
+        annotations: list[Annotation] = []
         for _, path in sorted(ready.values()):
             if path not in changed:
                 continue
             try:
-                annotation = self._annotation(self._files[path])
+                annotations += self._new(self._files[path])
             except (UsageError, _TwoClassesError) as error:
                 kind = "two_classes" if isinstance(error, _TwoClassesError) else "bad_class"
                 fault = Fault(path, kind, str(error))
                 self._files[path].fault = fault
                 faults.append(fault)
-                continue
-            if annotation is not None:
-                annotations.append(annotation)
         return Found(annotations, faults, self._unknown())
 
     def _refresh(self, *, is_over: bool) -> set[Path]:
@@ -184,52 +181,60 @@ class Reader:
         except (OSError, ValueError):
             return None
 
-    def _annotation(self, file: _Read) -> Annotation | None:
-        """Return what is new in a file; None if nothing is."""
+    def _new(self, file: _Read) -> list[Annotation]:
+        """Return what is new in a file."""
         saved, image_id, task = file.saved, file.image_id, file.task
         assert saved is not None
         assert image_id is not None
-        before = [
+        said = self.history(image_id)
+        mine = [
             each
-            for each in self.history(image_id)
+            for each in said
             if each.annotator == self.working.annotator and _is_from(each, self.working)
         ]
-        last = self._last_word(before, image_id, saved)
+        last = _last_word(mine, said, saved)
         classes = self._decided(saved, task)
         if (None if last is None else last.classes) == classes:
-            return None
-        kind = Kind.UNDO if classes is None else Kind.LABEL
-        assert last is not None or classes is not None
-        return checked(
-            Annotation(
-                key=_key(self.working, image_id, len(before), classes),
-                kind=kind,
-                annotator=self.working.annotator,
-                decided_at=max(0.0, min(saved.saved_at, self.clock())),
-                image_id=image_id,
-                classes=classes,
-                undoes=last.key if kind is Kind.UNDO and last is not None else None,
-                shown=None if task is None or kind is Kind.UNDO else task.shown,
-                shown_score=None if task is None or kind is Kind.UNDO else task.score,
-                shown_by=None if task is None or kind is Kind.UNDO else task.by,
-                tool="labelme",
-                queue=self.working.queue,
-                mode="blind" if task is not None and task.blind else "one",
-                seconds=self._seconds(saved.saved_at),
-            )
+            return []
+        if classes is None:
+            # Taking back the last word alone would bring back the one before it.
+            dead = {each.undoes for each in said}
+            live = [each for each in mine if each.kind is Kind.LABEL and each.key not in dead]
+            return [
+                self._undo(each, image_id, len(mine) + place, saved)
+                for place, each in enumerate(reversed(live))
+            ]
+        annotation = Annotation(
+            key=_key(self.working, image_id, len(mine), classes),
+            kind=Kind.LABEL,
+            annotator=self.working.annotator,
+            decided_at=self._decided_at(saved),
+            image_id=image_id,
+            classes=classes,
+            shown=None if task is None else task.shown,
+            shown_score=None if task is None else task.score,
+            shown_by=None if task is None else task.by,
+            tool="labelme",
+            queue=self.working.queue,
+            mode="blind" if task is not None and task.blind else "one",
+            seconds=self._seconds(saved.saved_at),
+        )
+        return [checked(annotation)]
+
+    def _undo(self, before: Annotation, image_id: str, number: int, saved: Saved) -> Annotation:
+        return Annotation(
+            key=_key(self.working, image_id, number, before.key),
+            kind=Kind.UNDO,
+            annotator=self.working.annotator,
+            decided_at=self._decided_at(saved),
+            image_id=image_id,
+            undoes=before.key,
+            tool="labelme",
+            queue=self.working.queue,
         )
 
-    def _last_word(
-        self, before: Sequence[Annotation], image_id: str, saved: Saved
-    ) -> Annotation | None:
-        """Return the label that this folder gave last; None if none, or if it was taken back."""
-        if not before or before[-1].kind is not Kind.LABEL:
-            return None
-        last = before[-1]
-        for each in self.history(image_id):
-            if each.undoes == last.key and each.decided_at < saved.saved_at:
-                return None
-        return last
+    def _decided_at(self, saved: Saved) -> float:
+        return max(0.0, min(saved.saved_at, self.clock()))
 
     def _decided(self, saved: Saved, task: Task | None) -> tuple[str, ...] | None:
         """Return the classes that a file decides for; None: nothing is decided."""
@@ -273,6 +278,22 @@ def _is_from(each: Annotation, working: Working) -> bool:
     return each.key.startswith(f"labelme:{working.id}:")
 
 
-def _key(working: Working, image_id: str, number: int, classes: tuple[str, ...] | None) -> str:
-    said = json.dumps([image_id, working.annotator, number, classes], ensure_ascii=True)
+def _last_word(
+    mine: Sequence[Annotation], said: Sequence[Annotation], saved: Saved
+) -> Annotation | None:
+    """Return the label that a folder gave last; None if none, or if it was taken back.
+
+    What was taken back elsewhere, after the file was saved, is not said again by the file.
+    """
+    if not mine or mine[-1].kind is not Kind.LABEL:
+        return None
+    last = mine[-1]
+    undone_before = any(
+        each.undoes == last.key and each.decided_at < saved.saved_at for each in said
+    )
+    return None if undone_before else last
+
+
+def _key(working: Working, image_id: str, number: int, says: tuple[str, ...] | str) -> str:
+    said = json.dumps([image_id, working.annotator, number, says], ensure_ascii=True)
     return f"labelme:{working.id}:{number}:{hashlib.sha256(said.encode()).hexdigest()[:24]}"

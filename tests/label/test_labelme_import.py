@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from curate.catalog.database import Database, writer_lock
 from curate.catalog.queues import Queued, write_queue
@@ -384,3 +386,32 @@ def test_a_renamed_class_is_known_in_folders_that_were_open(tmp_path: Path) -> N
     with Project(tmp_path) as project:
         people: People = project.people
         assert people.current([only])[only][0].classes == ("coast",)
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(
+        st.tuples(st.sets(st.sampled_from([REVIEWED, "beach", "city"])), st.booleans()),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_what_is_in_force_is_what_the_file_says_however_often_it_is_read(
+    tmp_path_factory: pytest.TempPathFactory, saves: list[tuple[set[str], bool]]
+) -> None:
+    path = tmp_path_factory.mktemp("law")
+    (only,) = make_project(path, [["beach"]])
+    folder = prepared(path)
+    for number, (flags, is_read_twice) in enumerate(saves):
+        save(folder, only, *flags, later_s=number / 100)
+        for _ in range(1 + is_read_twice):
+            imported(path)
+    classes = flags - {REVIEWED}
+    decided = REVIEWED in flags or (classes and classes != {"beach"})
+    with Project(path) as project:
+        current = project.people.current([only]).get(only, [])
+    assert [row.classes for row in current] == ([tuple(sorted(classes))] if decided else [])
+    rows = ledger(path)
+    labels = [row for row in rows if row.kind is Kind.LABEL]
+    assert len(labels) <= len(saves)
+    assert len(rows) <= 2 * len(labels), "each is taken back once at most"
