@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from curate.catalog import absent, counts, images, quality
+from curate.catalog import absent, citations, counts, images, quality
 from curate.pack.recipe import Recipe, amount
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def balance(
         near_duplicates_searched=counts.near_duplicates_searched(db),
         neighbours=pairs_within,
         absent=absent_table(absent.linked_absent(db)),
+        citations=citations.cited(db),
         progress=project.progress,
     )
 

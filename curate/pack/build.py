@@ -7,7 +7,7 @@ decide are held twice; the others are gathered block by block as they are writte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def pack(
     near_duplicates_searched: bool = False,
     neighbours: Neighbours | None = None,
     absent: pa.Table | None = None,
+    citations: Sequence[Mapping[str, str | None]] = (),
     progress: Progress = silent,
 ) -> PackResult:
     """Balance and split the images of a project, and write the manifest.
@@ -66,6 +67,8 @@ def pack(
         neighbours: finds pairs of nearly equal hashes, to count those on two sides.
         absent: images that are not kept but link others, schema `plan.ABSENT`; None: there
             are none.
+        citations: what must be cited, with `source`, `key`, `doi` and `text`; those of
+            sources that give no image are passed over.
         progress: told of each stage.
 
     Returns:
@@ -90,6 +93,7 @@ def pack(
     plan = decide(keys, recipe, facts, folder / "manifests", others)
     info = describe(keys, plan, recipe, neighbours)
     info["near_duplicates_searched"] = near_duplicates_searched
+    info["citations"] = [dict(each) for each in citations if each["source"] in info["sources"]]
     progress("balance", table.num_rows, table.num_rows)
     if dry_run:
         sides = np.full(table.num_rows, -1, dtype=np.int64)

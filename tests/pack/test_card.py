@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+from curate.catalog.citations import cited
+from curate.catalog.database import Database
+from curate.pack import Recipe, pack, read_manifest
 from curate.pack.card import card_text
+from tests.pack.rows import row, table
 
 
 def info(**changes: Any) -> dict[str, Any]:
@@ -66,3 +72,25 @@ def test_repeats_unlabelled_images_and_torn_shares_are_told() -> None:
     assert "7 rows of train repeat an image" in card
     assert "9 more images in `unlabelled.parquet`" in card
     assert "a\\|b is off by 2 images in val" in card
+
+
+def test_a_manifest_cites_the_sources_that_gave_images(tmp_path: Path) -> None:
+    rows = [row(n, ["city"]) for n in range(20)]
+    cited = {"source": "gbif", "key": "0001", "doi": "10.15468/dl.x", "text": "GBIF.org x|y"}
+    other = {**cited, "source": "elsewhere", "text": "not of these images"}
+    path = pack(table(rows), Recipe(), tmp_path, citations=[cited, other]).path
+    assert path is not None
+    assert read_manifest(path).info["citations"] == [cited]
+    assert "GBIF.org x\\|y" in (path / "README.md").read_text("utf-8")
+    assert json.loads((path / "croissant.json").read_text("utf-8"))["citeAs"] == "GBIF.org x|y"
+
+
+def test_the_catalog_gives_citations_in_order(tmp_path: Path) -> None:
+    db = Database(tmp_path / "catalog.db")
+    with db.transaction():
+        db.many(
+            "INSERT INTO citations VALUES (?, ?, ?, ?)",
+            [("gbif", "2", None, "second"), ("gbif", "1", "10.1/x", "first")],
+        )
+    assert [(each["key"], each["doi"]) for each in cited(db)] == [("1", "10.1/x"), ("2", None)]
+    db.close()
