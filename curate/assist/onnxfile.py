@@ -110,7 +110,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
                 raise ModelError(
                     f"{path} has {status.st_size:,} bytes, more than the {max_bytes:,} allowed"
                 )
-            return file.read(max_bytes)
+            return file.read(status.st_size)
     except FileNotFoundError:
         raise ModelError(f"{path} is not there", "give an ONNX file with --model") from None
     except IsADirectoryError:
