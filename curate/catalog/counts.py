@@ -23,6 +23,8 @@ class ClassCount:
     """Valid, distinct, kept images with this class hint."""
     pending: int
     """Candidates in reserve."""
+    minimum: int | None = None
+    """With fewer candidates than this, nothing of it is fetched; None: no minimum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,16 @@ class Counts:
     """Models that propose something."""
 
 
-_STATES = """
-SELECT class_id, state, COUNT(*)
-FROM (SELECT candidate_id, class_id FROM hints INDEXED BY hints_candidate
-    GROUP BY candidate_id, class_id)
-CROSS JOIN candidates ON candidates.id = candidate_id
-WHERE state IN ('pending', 'stored') GROUP BY class_id, state
+_ALL = "SELECT class_id, COUNT(DISTINCT candidate_id) FROM hints GROUP BY class_id"
+
+_DONE = """
+SELECT class_id, state, COUNT(*) FROM (
+    SELECT class_id, candidates.id, state FROM candidates INDEXED BY candidates_state
+    CROSS JOIN hints ON candidate_id = candidates.id
+    WHERE state IN ('stored', 'duplicate', 'failed') GROUP BY candidates.id, class_id)
+GROUP BY class_id, state
 """
-# In the order of the candidates: in that of the classes every row would be sought out.
+# What is pending is the rest: most of a large catalog is, and needs no look at its rows.
 
 _LEFT_OUT = """
 SELECT class_id, COUNT(DISTINCT image_id) FROM images INDEXED BY images_excluded
@@ -135,7 +139,12 @@ def class_counts(db: Database) -> list[ClassCount]:
     An image counts for every class that any of its candidates hints at: for those of its
     first candidate, unless it is excluded, and for what its duplicates add.
     """
-    states = {(class_id, state): n for class_id, state, n in db.all(_STATES)}
+    all_: dict[int, int] = dict(db.all(_ALL))
+    stored: dict[int, int] = {}
+    for class_id, state, n in db.all(_DONE):
+        all_[class_id] -= n
+        if state == "stored":
+            stored[class_id] = n
     left_out: dict[int, int] = dict(db.all(_LEFT_OUT))
     added: dict[int, int] = dict(db.all(_ADDED))
     return [
@@ -143,12 +152,14 @@ def class_counts(db: Database) -> list[ClassCount]:
             id=number,
             name=name,
             quota=quota,
-            images=states.get((number, "stored"), 0)
-            - left_out.get(number, 0)
-            + added.get(number, 0),
-            pending=states.get((number, "pending"), 0),
+            images=stored.get(number, 0) - left_out.get(number, 0) + added.get(number, 0),
+            pending=all_.get(number, 0),
+            minimum=minimum,
         )
-        for number, name, quota in db.all("SELECT id, name, quota FROM classes ORDER BY name")
+        for number, name, quota, minimum in db.all(
+            "SELECT id, name, quota, minimum FROM classes "
+            "LEFT JOIN minimums ON class_id = id ORDER BY name"
+        )
     ]
 
 
@@ -176,9 +187,9 @@ def merged(
 def _together(db: Database, name: str, group: Sequence[ClassCount]) -> ClassCount:
     images, pending = db.one(
         "SELECT COUNT(DISTINCT IIF(images.image_id IS NULL OR excluded NOT NULL, NULL, "
-        "images.image_id)), COUNT(DISTINCT IIF(state = 'pending', id, NULL)) "
+        "images.image_id)), COUNT(DISTINCT IIF(state = 'pending', candidates.id, NULL)) "
         "FROM json_each(?) AS wanted CROSS JOIN hints ON class_id = wanted.value "
-        "CROSS JOIN candidates ON id = candidate_id "
+        "CROSS JOIN candidates ON candidates.id = candidate_id "
         "LEFT JOIN images ON images.image_id = candidates.image_id",
         (json.dumps([each.id for each in group]),),
     )
