@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from curate.catalog import assignments, images, undecided
+from curate.catalog import assignments, images, pages, undecided
 from curate.catalog.assignments import Wish
 from curate.catalog.class_lists import ClassList
 from curate.catalog.queues import in_queue, queue_sizes
@@ -99,7 +99,7 @@ def _shown(project: Project, ids: Sequence[str], queue: str) -> Iterator[Task]:
     kept = {each.image_id: each for each in images.some_kept(db, ids)}
     proposals = people.proposals(ids)
     queued = in_queue(db, queue, ids) if queue else {}
-    blind = undecided.blind_among(db, ids)
+    blind = pages.blind(db, ids)
     for image in (kept[image_id] for image_id in ids if image_id in kept):
         image_id = image.image_id
         if image_id in blind:

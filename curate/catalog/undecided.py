@@ -51,17 +51,6 @@ def any_kept(db: Database) -> bool:
     return bool(db.one("SELECT EXISTS (SELECT 1 FROM images WHERE excluded IS NULL)")[0])
 
 
-def blind_among(db: Database, image_ids: Sequence[str]) -> set[str]:
-    """Return those of some images that a queue wants to be shown without a proposal."""
-    rows = db.all(
-        "SELECT DISTINCT queues.image_id FROM json_each(?) AS wanted "
-        "CROSS JOIN queues INDEXED BY queues_blind "
-        "ON queues.image_id = wanted.value AND blind = 1",
-        (json.dumps(list(image_ids)),),
-    )
-    return {image_id for (image_id,) in rows}
-
-
 def hold(db: Database, annotator: str, queue: str, image_ids: Sequence[str], now: float) -> None:
     """Note that a person is at work on some images, so that nobody else is given them."""
     with db.transaction():

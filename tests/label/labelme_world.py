@@ -155,6 +155,7 @@ def person(folder: Path, version: str, steps: Sequence[object]) -> dict[str, str
         "CURATE_LABELME": str(program),
         "QT_QPA_PLATFORM": "offscreen",
         "LABELME_SCRIPT": json.dumps(steps),
+        "CURATE_LEARNING_BLIND": "0",
     }
 
 
