@@ -91,6 +91,9 @@ def trials(shape: Shape, wanted: Preprocess) -> list[tuple[int, ...]]:
         (False, wanted.height_px, wanted.width_px),
         (True, wanted.height_px, wanted.width_px),
     ]
+    first, last = shape[1] in CHANNELS, shape[3] in CHANNELS
+    if first != last:
+        layouts = layouts[1:] if last else layouts[:1]
     found = []
     for rows in (_TRIED_ROWS, 1):
         for channels_last, height, width in layouts:
