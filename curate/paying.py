@@ -46,11 +46,9 @@ def _decision(each: Annotation, proposal: Proposal | None) -> Decision:
         if proposal is not None and each.mode == BLIND and proposal.made_at <= each.decided_at
         else None
     )
-    by_model = each.shown_by not in (None, "source", "query", "hint", "queue")
-    shown = each.shown if by_model or each.shown_score is not None else None
     return Decision(
         classes=None if each.kind is Kind.REJECT else _sorted(each.classes),
-        shown=_sorted(shown),
+        shown=_sorted(each.shown),
         hidden=None if withheld is None else _sorted(withheld.classes),
         score=each.shown_score if withheld is None else withheld.score,
         seconds=each.seconds,

@@ -15,9 +15,11 @@ The same head on the same backbone gives the same bytes: no time stands in the f
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +92,8 @@ def write_model(path: Path, data: bytes) -> None:
         aside.write_bytes(data)
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
 
 
@@ -99,28 +102,36 @@ def _append(graph: GraphProto, head: Head, embeddings: str) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     kind = next(each for each in graph.output if each.name == embeddings).type.tensor_type.elem_type
-    graph.initializer.append(numpy_helper.from_array(head.weights.T.copy(), PREFIX + "weights"))
-    graph.initializer.append(numpy_helper.from_array(head.bias, PREFIX + "bias"))
+    weights, bias, cast, flat, values, scores = _free_names(graph)
+    graph.initializer.append(numpy_helper.from_array(head.weights.T.copy(), weights))
+    graph.initializer.append(numpy_helper.from_array(head.bias, bias))
     if kind in (_FLOAT16, _DOUBLE):
-        graph.node.append(
-            helper.make_node("Cast", [embeddings], [PREFIX + "float"], to=TensorProto.FLOAT)
-        )
-        embeddings = PREFIX + "float"
-    values = [PREFIX + "values"]
-    last = (
-        helper.make_node("Softmax", values, [OUTPUT], axis=1)
-        if head.is_exclusive
-        else helper.make_node("Sigmoid", values, [OUTPUT])
-    )
-    graph.node.append(helper.make_node("Flatten", [embeddings], [PREFIX + "flat"], axis=1))
+        graph.node.append(helper.make_node("Cast", [embeddings], [cast], to=TensorProto.FLOAT))
+        embeddings = cast
+    graph.node.append(helper.make_node("Flatten", [embeddings], [flat], axis=1))
+    graph.node.append(helper.make_node("Gemm", [flat, weights, bias], [values]))
     graph.node.append(
-        helper.make_node("Gemm", [PREFIX + "flat", PREFIX + "weights", PREFIX + "bias"], values)
+        helper.make_node("Softmax", [values], [scores], axis=1)
+        if head.is_exclusive
+        else helper.make_node("Sigmoid", [values], [scores])
     )
-    graph.node.append(last)
     del graph.output[:]
     graph.output.append(
-        helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, len(head.names)])
+        helper.make_tensor_value_info(scores, TensorProto.FLOAT, [None, len(head.names)])
     )
+
+
+def _free_names(graph: GraphProto) -> list[str]:
+    """Return names for what is appended; a backbone may be an earlier head, which has some."""
+    taken = {each.name for part in (graph.input, graph.initializer) for each in part}
+    taken |= {name for node in graph.node for name in node.output}
+    wanted = [*(f"{PREFIX}{part}" for part in ("weights", "bias", "float", "flat", "values"))]
+    return [_free(name, taken) for name in (*wanted, OUTPUT)]
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    numbered = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
 def _note(model: ModelProto, notes: Mapping[str, Any]) -> None:
