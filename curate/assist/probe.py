@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from curate.assist.onnxfile import ModelFile, read_model
+from curate.assist.runtime import noise, open_session
 from curate.errors import ModelError
 
 TIMEOUT_S = 60.0
@@ -107,7 +109,9 @@ def main() -> None:
     question = json.load(sys.stdin)
     _bound_memory(question["memory_bytes"])
     try:
-        said = asdict(_answer(question))
+        model = read_model(Path(question["path"]), external=question["external"])
+        trials = [Trial(tuple(each["shape"]), each["output"]) for each in question["trials"]]
+        said = asdict(answer(model, trials))
     except ModelError as error:
         said = {"error": error.message}
     except MemoryError:
@@ -135,20 +139,21 @@ def _bound_memory(n_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def _answer(question: dict[str, Any]) -> Answer:
+def answer(model: ModelFile, trials: list[Trial]) -> Answer:
+    """Load a model here and now, and run the first of some trials that it takes.
+
+    Raises:
+        ModelError: it takes none.
+    """
     import numpy as np
 
-    from curate.assist.onnxfile import read_model
-    from curate.assist.runtime import noise, open_session
-
-    model = read_model(Path(question["path"]), external=question["external"])
     session = open_session(model)
     (given,) = session.get_inputs()
     failed = ""
-    for trial in question["trials"]:
+    for trial in trials:
         try:
-            fed = noise(tuple(trial["shape"]), given.type)
-            (out,) = session.run([trial["output"]], {given.name: fed})
+            fed = noise(trial.shape, given.type)
+            (out,) = session.run([trial.output], {given.name: fed})
         except Exception as error:  # noqa: BLE001 - the runtime's errors share no class
             failed = failed or " ".join(str(error).split())
             continue

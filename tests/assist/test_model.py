@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def plain(*colours: np.ndarray, height: int = 32, width: int = 32) -> np.ndarray
 
 
 def opened(tmp_path: Path, wish: Wish | None = None, **how: Any) -> Model:
+    """A model that was just made: trying it in a process of its own would take most of the time."""
+    wish = replace(wish or Wish(), trusted=True)
     return open_model(saved(classifier(**how), tmp_path / "model.onnx"), wish)
 
 
@@ -70,6 +73,12 @@ def check_colours(tmp_path: Path, shape: Shape, channels_last: bool, batch: int,
     assert scores.shape == (5, 3)
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-3)
     assert model.outputs is Outputs.SOFTMAX
+
+
+def test_a_model_of_a_stranger_gives_the_same(tmp_path: Path) -> None:
+    path = saved(classifier(("n", "a", "b", 3), channels_last=True), tmp_path / "model.onnx")
+    one, other = (open_model(path, Wish(trusted=each)) for each in (False, True))
+    assert (one.input, one.outputs, one.guesses) == (other.input, other.outputs, other.guesses)
 
 
 def test_a_picture_that_is_not_square(tmp_path: Path) -> None:

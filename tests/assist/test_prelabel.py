@@ -107,7 +107,7 @@ def judge(
     end: str = "Softmax",
     least: float | None = None,
 ) -> Judge:
-    model = open_model(saved(classifier(end=end), tmp_path / "m.onnx"), Wish("unit"))
+    model = open_model(saved(classifier(end=end), tmp_path / "m.onnx"), Wish("unit", trusted=True))
     targets = Targets(tuple("abc"[: max(places) + 1]), np.array(places))
     found = thresholds_for(model, targets.names, least, exclusive=exclusive)
     return Judge(model, targets, exclusive, found)
@@ -146,7 +146,9 @@ def test_each_class_is_asked_for_itself_where_there_are_several(tmp_path: Path) 
 
 def test_thresholds_of_the_model_count_unless_others_are_given(tmp_path: Path) -> None:
     notes = {"curate.classes": '["a", "b", "x"]', "curate.thresholds": '{"a": 0.2, "x": 0.9}'}
-    model = open_model(saved(classifier(end="Sigmoid", notes=notes), tmp_path / "m.onnx"))
+    model = open_model(
+        saved(classifier(end="Sigmoid", notes=notes), tmp_path / "m.onnx"), Wish(trusted=True)
+    )
     assert thresholds_for(model, ("a", "b"), None, exclusive=False) == {"": 0.5, "a": 0.2}
     assert thresholds_for(model, ("a", "b"), 0.7, exclusive=False) == {"": 0.7}
     assert thresholds_for(model, ("a", "b"), None, exclusive=True) == {}
