@@ -62,7 +62,7 @@ class Tile:
     state: str
     """Where it stands, all people taken together."""
     mine: Mapping[str, Any] | None
-    """This annotator's decision: `key`, `kind`, `classes`."""
+    """This annotator's decision: `key`, `queue`, `kind`, `classes`."""
     others: tuple[Mapping[str, Any], ...]
     """Decisions of others: `annotator`, `kind`, `classes`."""
 
@@ -339,7 +339,7 @@ def _tile(
         by=offer.by,
         guesses=offer.guesses,
         state=standing(said)[0].name.lower(),
-        mine=None if mine is None else {"key": mine.key, **_said(mine)},
+        mine=None if mine is None else {"key": mine.key, "queue": mine.queue, **_said(mine)},
         # Who decides blindly must not see what others decided either.
         others=()
         if is_blind

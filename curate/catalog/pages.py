@@ -182,5 +182,6 @@ def facts(db: Database, image_id: str) -> Facts | None:
     ).fetchone()
     if row is None:
         return None
-    plain: list[Any] = list(row[:-1])
-    return Facts(*plain, meta=json.loads(row[-1] or "{}"))
+    values: list[Any] = list(row)
+    values[-1] = json.loads(values[-1] or "{}")
+    return Facts(*values)

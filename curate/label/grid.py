@@ -140,7 +140,8 @@ class Grid:
             return np.empty(0, np.int64)
         wanted = np.array(image_ids, dtype="S64")
         at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
-        return at[self.ids[at] == wanted]
+        found: Indices = at[self.ids[at] == wanted]
+        return found
 
     def image_ids(self, at: Indices) -> list[str]:
         """Return the ids of the images that stand there."""

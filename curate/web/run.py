@@ -36,7 +36,9 @@ class Page:
     is_usual_port: bool
     """It is the project's own port, where browsers find what they could not send."""
     serve: Callable[[], None]
-    """Serve until interrupted; raises KeyboardInterrupt then."""
+    """Serve until stopped or interrupted; raises KeyboardInterrupt then."""
+    stop: Callable[[], None]
+    """Let `serve` return soon; for another thread."""
 
 
 def usual_port(folder: Path) -> int:
@@ -101,12 +103,13 @@ def _page(desk: Desk, listener: socket.socket, folder: Path, annotators: Sequenc
         h11_max_incomplete_event_size=64 * 1024,
     )
     links = {name: f"http://{HOST}:{port}/?token={doors.link(name)}" for name in annotators}
-    return Page(
-        port,
-        links,
-        port == usual_port(folder),
-        lambda: uvicorn.Server(config).run(sockets=[listener]),
-    )
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    is_usual = port == usual_port(folder)
+    return Page(port, links, is_usual, lambda: server.run(sockets=[listener]), stop)
 
 
 def _listen(folder: Path, port: int | None) -> socket.socket:

@@ -179,7 +179,10 @@ class Audit {
   async next() {
     await this.turn(() => this.work.next(), async () => {
       // The end: what is left, if anything, was passed over.
-      if (this.work.view.state === "open") await this.work.show({});
+      if (this.work.view.state === "open") {
+        await this.outbox.settled();
+        await this.work.show({});
+      }
       else say("This is the last page");
     });
   }

@@ -53,18 +53,25 @@ export class Bar {
   }
 
   drawHeading() {
-    const { view, pages, at, total, images, size } = this.work;
+    const { view, pages, at, images, size } = this.work;
     const name = view.name === "" ? "None of the classes" : view.name;
     $("heading").textContent = name ?? (view.queue ? `Queue: ${view.queue}` : "All classes");
     const words = !images.length
       ? ""
       : this.work.isGivenOut
         ? `${plural(images.length, "image")} given to you`
-        : `Page ${at + 1} · ${total.toLocaleString("en")} ${STATES[view.state]}`;
+        : `Page ${at + 1} · ${this.many().toLocaleString("en")} ${STATES[view.state]}`;
     $("heading-words").textContent = words;
     $("next").disabled = at + 1 >= pages.length;
     this.showFilters(view, size);
     this.drawEmpty();
+  }
+
+  /** Images of the view: the newest count where there is one. */
+  many() {
+    const { counts, view, total } = this.work;
+    if (view.state !== "open" || !counts || (view.queue && view.name !== null)) return total;
+    return view.name === null ? counts.states.open : (counts.classes[view.name]?.open ?? 0);
   }
 
   drawEmpty() {
@@ -102,6 +109,7 @@ export class Bar {
     }
     if (view.state !== "all") $("filter-state").value = view.state;
     this.drawClasses();
+    this.drawHeading();
   }
 
   drawClasses() {
@@ -170,19 +178,19 @@ export class Bar {
       this.button("Unsure", "u", () => this.acts.unsure()),
       this.button("Reject", "x", () => this.acts.reject()),
       this.button("View", "v", () => this.acts.look()),
-      this.button("Undo", "z", () => this.acts.undo()),
-      this.button("Redo", "Z", () => this.acts.redo()),
+      this.button("↶", "z", () => this.acts.undo(), "", "Undo"),
+      this.button("↷", "Z", () => this.acts.redo(), "", "Redo"),
       this.button("Confirm", "Enter", () => this.acts.confirm(), "confirm"),
       this.button("Confirm the rest", "⇧Enter", () => this.acts.confirmRest(), "confirm rest"),
     );
   }
 
-  button(words, key, act, kind = "") {
+  button(words, key, act, kind = "", label = null) {
     const cap = key ? keycap(key === "Enter" ? "↵" : key === "⇧Enter" ? "⇧↵" : key) : null;
     cap?.setAttribute("aria-hidden", "true");
     return make(
       "button",
-      { type: "button", class: `act ${kind}`, onclick: act, onpointerdown: (event) => event.preventDefault() },
+      { type: "button", class: `act ${kind}`, "aria-label": label, title: label, onclick: act, onpointerdown: (event) => event.preventDefault() },
       make("span", {}, words), cap,
     );
   }

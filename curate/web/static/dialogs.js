@@ -23,7 +23,7 @@ export class Help {
     const letters = this.keys.letters();
     this.box.replaceChildren(
       make("form", { method: "dialog", class: "sheet-head" },
-        make("h2", { id: "keys-title" }, "Keys"),
+        make("h2", { id: "keys-title", tabindex: "-1", autofocus: true }, "Keys"),
         make("button", { class: "tool", "aria-label": "Close" }, "×")),
       make("p", { class: "lead" }, "Look at the page. For each image that is wrong, press its letter, then the key of its class. When the rest is right, press Shift and Enter: it is confirmed, and the next page comes."),
       make("div", { class: "columns" },
@@ -158,7 +158,7 @@ export class Zoom {
     this.side = make("div", { class: "zoom-side" });
     this.box.replaceChildren(
       make("button", { type: "button", class: "tool zoom-close", "aria-label": "Close (v)", onclick: () => this.box.close() }, "×"),
-      make("div", { class: "zoom-well" }, make("img", { src: `/image/${image}`, alt: "", width: tile.width_px, height: tile.height_px })),
+      make("div", { class: "zoom-well", tabindex: "-1", autofocus: true }, make("img", { src: `/image/${image}`, alt: "", width: tile.width_px, height: tile.height_px })),
       this.side,
     );
     this.drawSide(null);
@@ -182,7 +182,7 @@ export class Zoom {
     const words = answer?.kind === "label" ? named(answer.classes) : answer?.kind === "reject" ? "does not belong" : (answer?.kind ?? "not decided");
     const hidden = tile.blind && !tile.mine;
     this.side.replaceChildren(
-      make("p", { class: "zoom-answer" }, words),
+      make("p", { class: "zoom-answer", "aria-live": "polite" }, words),
       make("p", { class: "quiet" }, tile.mine ? "your decision" : hidden ? "shown without a proposal" : "proposed"),
       ...(hidden ? [] : tile.guesses.map(([name, score]) => this.guess(name, score))),
       hidden ? "" : this.facts(known),

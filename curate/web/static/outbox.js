@@ -58,6 +58,13 @@ export class Outbox extends EventTarget {
     this.flush();
   }
 
+  /** Resolves when nothing waits any more, or the server is away. */
+  async settled() {
+    while (this.waiting.size && !this.trouble) {
+      await new Promise((resolve) => { this.addEventListener("change", resolve, { once: true }); });
+    }
+  }
+
   /** Send everything that waits. */
   async flush() {
     if (this.sending) return;

@@ -1,8 +1,10 @@
 // The grid: tiles, the focus on one of them, and moving it.
 
-import { $, hue, keycap, make, named } from "./dom.js";
+import { $, hue, make, named } from "./dom.js";
 import { isDisputed } from "./work.js";
 
+/** A well hides at most a quarter of a picture that fills it. */
+const MOST_CUT = 1.33;
 const MARKS = { label: "✓", reject: "✕", unsure: "?" };
 
 export class Tiles {
@@ -14,6 +16,7 @@ export class Tiles {
     this.elements = new Map();
     this.focused = null;
     this.typed = null; // image whose classes are being typed
+    new ResizeObserver(() => this.fit()).observe(this.box);
     this.box.addEventListener("focusin", ({ target }) => {
       const image = target.closest?.(".tile")?.dataset.image;
       if (image && image !== this.focused) this.focus(image, false);
@@ -40,6 +43,7 @@ export class Tiles {
     this.box.hidden = !many;
     this.box.scrollTop = 0;
     images.forEach((image) => this.update(image));
+    this.fit();
     this.focused = null;
     const first = this.firstOpen() ?? images[0];
     if (first) this.focus(first, document.activeElement === document.body || this.had);
@@ -67,6 +71,18 @@ export class Tiles {
     );
   }
 
+  /** Fill wells with pictures of nearly their shape; show the others whole. */
+  fit() {
+    const well = this.box.querySelector(".well");
+    if (!well?.clientHeight) return;
+    const shape = well.clientWidth / well.clientHeight;
+    for (const [image, element] of this.elements) {
+      const tile = this.work.tile(image);
+      const ratio = tile.width_px / tile.height_px / shape;
+      element.classList.toggle("fill", Math.max(ratio, 1 / ratio) <= MOST_CUT);
+    }
+  }
+
   click(image) {
     if (this.focused === image && this.touched) this.look(image);
     this.touched = matchMedia("(pointer: coarse)").matches;
@@ -84,10 +100,10 @@ export class Tiles {
     if (!element || !tile) return;
     const answer = this.work.answer(tile);
     const disputed = isDisputed(tile);
-    const done = Boolean(tile.mine);
-    const standing = done ? tile.mine.kind : answer && tile.state !== "open" ? "others" : "open";
+    const done = !this.work.isOpen(tile);
+    const standing = done ? tile.mine.kind : answer && answer.annotator ? "others" : "open";
     element.dataset.standing = disputed ? "conflict" : standing;
-    element.dataset.saved = String(!done || Boolean(tile.saved));
+    element.dataset.saved = String(Boolean(tile.saved));
     element.querySelector(".mark").textContent = disputed ? "!" : (MARKS[standing] ?? "");
     element.querySelector(".words").replaceChildren(...this.words(tile, answer, disputed));
     element.setAttribute("aria-label", this.label(tile, answer, element.dataset.letter, disputed));
@@ -95,17 +111,19 @@ export class Tiles {
 
   words(tile, answer, disputed) {
     const words = [];
+    const done = !this.work.isOpen(tile);
     const kind = answer?.kind;
     if (kind === "label") words.push(...this.chips(answer.classes));
     else if (kind === "reject") words.push(make("span", { class: "chip plain" }, "does not belong"));
     else if (kind === "unsure") words.push(make("span", { class: "chip plain" }, "unsure"));
     else words.push(make("span", { class: "chip none" }, tile.blind ? "blind: what is it?" : "what is it?"));
-    const corrected = tile.mine && tile.proposed && kind === "label" && !same(answer.classes, tile.proposed);
+    const corrected = done && tile.proposed && kind === "label" && !same(answer.classes, tile.proposed);
     if (disputed) words.push(make("span", { class: "aside alarm" }, others(tile)));
     else if (this.work.notes.has(tile.image_id)) {
       words.push(make("span", { class: "aside alarm" }, this.work.notes.get(tile.image_id)));
     } else if (corrected) words.push(make("s", { class: "aside" }, named(tile.proposed)));
-    else if (!tile.mine && tile.score !== null) {
+    else if (!done && tile.mine) words.push(make("span", { class: "aside" }, `now ${spoken(tile.mine)}`));
+    else if (!done && tile.score !== null) {
       words.push(make("span", { class: "aside" }, `${Math.round(tile.score * 100)} %`));
     }
     return words;
@@ -122,15 +140,11 @@ export class Tiles {
   }
 
   label(tile, answer, letter, disputed) {
-    const what = {
-      label: () => named(answer.classes),
-      reject: () => "does not belong",
-      unsure: () => "unsure",
-    }[answer?.kind]?.();
+    const what = answer ? spoken(answer) : null;
     const parts = [];
-    if (tile.mine) parts.push(what, tile.saved ? "saved" : "not saved yet");
+    if (!this.work.isOpen(tile)) parts.push(what, tile.saved ? "saved" : "not saved yet");
     else if (!what) parts.push(tile.blind ? "shown without a proposal" : "nothing proposed");
-    else if (tile.state !== "open") parts.push(`decided by others: ${what}`);
+    else if (answer.annotator) parts.push(`decided by others: ${what}`);
     else {
       parts.push(`proposed: ${what}`);
       if (tile.score !== null) parts.push(`${Math.round(tile.score * 100)} percent`);
@@ -199,6 +213,11 @@ export class Tiles {
   }
 }
 
+function spoken(said) {
+  if (said.kind === "label") return named(said.classes);
+  return said.kind === "reject" ? "does not belong" : "unsure";
+}
+
 function same(one, other) {
   return one.length === other.length && one.every((name) => other.includes(name));
 }
@@ -206,11 +225,6 @@ function same(one, other) {
 function others(tile) {
   return tile.others
     .filter((said) => said.kind !== "unsure")
-    .map((said) => `${said.annotator}: ${said.kind === "label" ? named(said.classes) : "does not belong"}`)
+    .map((said) => `${said.annotator}: ${spoken(said)}`)
     .join(", ");
-}
-
-/** A tile's keys, for the help. */
-export function letterCaps(letters) {
-  return letters.slice(0, 3).map(keycap);
 }

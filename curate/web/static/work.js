@@ -66,10 +66,7 @@ export class Work extends EventTarget {
   }
 
   async next() {
-    if (this.at + 1 >= this.pages.length) {
-      const pages = await this.fetchAfter(this.images.at(-1) ?? "", this.asked);
-      if (pages) this.pages.push(...pages.filter((page) => page.length));
-    }
+    if (this.at + 1 >= this.pages.length) await this.more();
     if (this.at + 1 >= this.pages.length) return false;
     this.at += 1;
     this.tell("page");
@@ -112,7 +109,9 @@ export class Work extends EventTarget {
     const told = await get("/api/batch", { queue: this.view.queue, size });
     if (asked !== this.asked) return null;
     const shown = new Set(this.pages.flat());
-    const fresh = this.take(told).filter((image) => !shown.has(image) && !this.tile(image).mine);
+    const fresh = this.take(told).filter(
+      (image) => !shown.has(image) && this.isOpen(this.tile(image)),
+    );
     this.total = fresh.length;
     const pages = [];
     for (let i = 0; i < fresh.length; i += this.size) pages.push(fresh.slice(i, i + this.size));
@@ -151,16 +150,33 @@ export class Work extends EventTarget {
     this.tiles.set(image, { ...fresh, saved: true });
   }
 
+  /** Load what comes after the last page, once however many ask; says whether there was more. */
+  more() {
+    if (this.loading?.asked !== this.asked) {
+      const loading = { asked: this.asked };
+      loading.done = this.append(this.asked).finally(() => {
+        if (this.loading === loading) this.loading = null;
+      });
+      this.loading = loading;
+    }
+    return this.loading.done;
+  }
+
+  async append(asked) {
+    const pages = await this.fetchAfter(this.pages.at(-1)?.at(-1) ?? "", asked);
+    const full = pages?.filter((page) => page.length) ?? [];
+    if (asked !== this.asked || !full.length) return false;
+    this.pages.push(...full);
+    this.tell("ahead");
+    return true;
+  }
+
   /** Load the next pages before they are asked for. */
   async prefetch() {
     const asked = this.asked;
     try {
-      while (this.pages.length <= this.at + PAGES_AHEAD && this.images.length) {
-        const pages = await this.fetchAfter(this.pages.at(-1).at(-1) ?? "", asked);
-        const full = pages?.filter((page) => page.length) ?? [];
-        if (asked !== this.asked || !full.length) return;
-        this.pages.push(...full);
-        this.tell("ahead");
+      while (asked === this.asked && this.images.length) {
+        if (this.pages.length > this.at + PAGES_AHEAD || !(await this.more())) return;
       }
     } catch (error) {
       if (!(error instanceof Away)) this.trouble(error);
@@ -204,15 +220,19 @@ export class Work extends EventTarget {
 
   // Deciding
 
-  /** What a tile says now: this person's answer, else one that others agree on, else the proposal. */
-  answer(tile) {
-    if (tile.mine) return tile.mine;
-    if (tile.state === "done" && tile.others.length) return tile.others.find(isFirm);
-    return tile.proposed ? { kind: "label", classes: tile.proposed } : null;
+  /** Whether this person has to decide; in a queue, what was decided before it does not count. */
+  isOpen(tile) {
+    return !tile.mine || (this.view.queue !== "" && tile.mine.queue !== this.view.queue);
   }
 
-  isOpen(tile) {
-    return !tile.mine;
+  /** What a tile says now, to be confirmed or corrected; null if nothing says anything. */
+  answer(tile) {
+    if (!this.isOpen(tile)) return tile.mine;
+    const proposed = tile.proposed ? { kind: "label", classes: tile.proposed } : null;
+    if (tile.by === "queue") return proposed;
+    if (tile.mine) return tile.mine;
+    if (tile.state === "done" && tile.others.length) return tile.others.find(isFirm);
+    return proposed;
   }
 
   /** Decide about images: `[[image, kind, classes]]`, all by one key. */
@@ -343,8 +363,8 @@ function isFirm(said) {
   return said.kind === "label" || said.kind === "reject";
 }
 
-function decided({ key, kind, classes }) {
-  return { key, kind, classes };
+function decided({ key, kind, classes, queue }) {
+  return { key, kind, classes, queue };
 }
 
 function firstView(info) {
