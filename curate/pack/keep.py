@@ -38,8 +38,9 @@ def taking_order(
     Returns:
         Place of each row, 0 to n-1, each once; independent of the order of rows.
     """
-    ids = table.column("image_id").to_pylist()
-    drawn = np.lexsort((np.array(ids), draw(ids, recipe.seed, "sample")))
+    ids = table.column("image_id")
+    by_id = pc.sort_indices(ids).to_numpy().astype(np.int64)
+    drawn = by_id[np.argsort(draw(ids, recipe.seed, "sample")[by_id], kind="stable")]
     order = drawn
     if recipe.keep == "best":
         order = drawn[_best(table.take(pa.array(drawn)))]

@@ -39,7 +39,7 @@ def repeats(labels: Labels, in_train: Ints, ids: pa.Array, target: int | str, se
     if not counts.any():
         return extra
     goal = int(counts.max()) if isinstance(target, str) else target
-    rank = np.lexsort((draw(ids.to_pylist(), seed, "upsample"),)).argsort()
+    rank = np.argsort(draw(ids, seed, "upsample"), kind="stable").argsort()
     order = np.lexsort((rank[pairs.rows], pairs.codes))
     rows_of = np.split(pairs.rows[order], np.cumsum(counts)[:-1])
     for code in np.lexsort((np.arange(len(counts)), counts)).tolist():
