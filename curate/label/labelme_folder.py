@@ -194,23 +194,23 @@ def open_folder(path: Path) -> Working | None:
         document = json.loads((path / INDEX).read_bytes())
         tasks = {
             str(name): Task(
-                each["image_id"],
-                each["format"],
-                None if each["shown"] is None else tuple(each["shown"]),
-                each["score"],
-                each["by"],
-                each["blind"],
+                str(each["image_id"]),
+                str(each["format"]),
+                None if each["shown"] is None else tuple(map(str, each["shown"])),
+                None if each["score"] is None else float(each["score"]),
+                None if each["by"] is None else str(each["by"]),
+                bool(each["blind"]),
             )
             for name, each in document["images"].items()
         }
         return Working(
             path.resolve(),
-            document["id"],
-            document["annotator"],
-            document["queue"],
-            document["opened_at"],
-            document["flags"],
-            document["exclusive"],
+            str(document["id"]),
+            str(document["annotator"]),
+            str(document["queue"]),
+            float(document["opened_at"]),
+            {str(flag): str(name) for flag, name in document["flags"].items()},
+            bool(document["exclusive"]),
             tasks,
             {name: (changed, n_bytes) for name, (changed, n_bytes) in document["since"].items()},
         )

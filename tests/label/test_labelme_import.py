@@ -224,6 +224,20 @@ def test_a_lost_index_or_folder_costs_no_label(tmp_path: Path) -> None:
     assert len(ledger(tmp_path)) == 2
 
 
+def test_an_index_of_nonsense_is_no_index(tmp_path: Path) -> None:
+    (only,) = make_project(tmp_path, [["beach"]])
+    folder = prepared(tmp_path)
+    save(folder, only, "city")
+    good = index(folder)
+    for key, nonsense in [*((key, None) for key in good), ("images", [1]), ("since", {"a": 1})]:
+        (folder / "index.json").write_text(json.dumps({**good, key: nonsense}))
+        imported(tmp_path)
+    (folder / "index.json").write_text(json.dumps(good))
+    imported(tmp_path)
+    with Project(tmp_path) as project:
+        assert [row.classes for row in project.people.current([only])[only]][-1] == ("city",)
+
+
 def test_a_foreign_folder_is_matched_by_the_bytes_of_its_images(tmp_path: Path) -> None:
     one, _two = make_project(tmp_path / "p", [[], []])
     foreign = tmp_path / "foreign"

@@ -217,19 +217,23 @@ def test_plain_labelme_costs_two_presses_for_each_image(version: str, tmp_path: 
     assert (count["clicks"] + count["keys"]) / n >= 2
 
 
-def test_ctrl_c_imports_what_was_saved_and_ends_labelme(tmp_path: Path) -> None:
-    (only,) = make_project(tmp_path / "p", [[]])
+def test_saves_come_in_while_it_runs_and_ctrl_c_takes_the_last_and_ends_it(tmp_path: Path) -> None:
+    project = tmp_path / "p"
+    one, two = make_project(project, [[], []])
     ready = tmp_path / "ready"
-    env = fake_labelme(tmp_path, f"open({str(ready)!r}, 'w').close()\ntime.sleep(60)")
-    running = start("label", "--annotator", "ann", "-C", tmp_path / "p", env=env)
+    env = fake_labelme(tmp_path, f"open({str(ready)!r}, 'w').close()\ntime.sleep(90)")
+    running = start("label", "--annotator", "ann", "-C", project, env=env)
     until(ready.exists)
-    (folder,) = folders(tmp_path / "p")
-    save(folder, only, "beach")
+    (folder,) = folders(project)
+    save(folder, one, "beach")
+    until(lambda: said(project) == [(one[:8], "ann", ("beach",))])
+    assert running.poll() is None
+    save(folder, two, "city")
     running.send_signal(signal.SIGINT)
     _, talk = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "what was saved is imported" in talk
-    assert said(tmp_path / "p") == [(only[:8], "ann", ("beach",))]
+    assert said(project)[1:] == [(two[:8], "ann", ("city",))]
     assert _processes(folder) == []
 
 
