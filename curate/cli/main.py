@@ -23,8 +23,10 @@ from curate.cli import (
     folder,
     label,
     manifest,
+    plan,
     prelabel,
     queue,
+    report,
     serve,
     status,
     train,
@@ -43,6 +45,7 @@ app = typer.Typer(
 
 for module in (
     fetch,
+    plan,
     status,
     dedupe,
     label,
@@ -57,6 +60,7 @@ for module in (
     balance,
     manifest,
     export,
+    report,
     folder,
     doctor,
     demo,

@@ -32,19 +32,35 @@ def class_bars(classes: Sequence[ClassRow]) -> str:
     return _svg(len(rows), "Images by class and split", parts)
 
 
-def count_bars(counts: Mapping[str, int], title: str) -> str:
-    """Draw one bar for each name, the largest first, with its share of all."""
+def count_bars(
+    counts: Mapping[str, int], title: str, most: int = 12, *, whole: bool = False
+) -> str:
+    """Draw one bar for each name, the largest first, with its share of all.
+
+    Args:
+        counts: numbers by name.
+        title: what it shows, for those who cannot see it.
+        most: bars at most; the others share the last one.
+        whole: on the whole width of the page, without shares.
+    """
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     total = sum(counts.values()) or 1
-    room = WIDTH / 2 - HALF_LABEL - 1.4 * NUMBER
+    if len(rows) > most:
+        rest = rows[most - 1 :]
+        rows = [*rows[: most - 1], (f"{len(rest):,} others", sum(n for _, n in rest))]
+    width = WIDTH if whole else WIDTH // 2
+    label = LABEL if whole else HALF_LABEL
+    room = width - label - 1.4 * NUMBER
+    scale = room / (max(n for _, n in rows) if whole else total)
     parts = []
     for place, (name, n) in enumerate(rows):
         top = place * ROW
-        parts.append(_label(name, top, HALF_LABEL))
-        parts.append(_bar(HALF_LABEL, top, room, "track", ""))
-        parts.append(_bar(HALF_LABEL, top, n / total * room, "plain", f"{name}: {n:,}"))
-        parts.append(_number(HALF_LABEL + room, top, f"{n:,} ({n / total:.0%})"))
-    return _svg(len(rows), title, parts, WIDTH // 2)
+        parts.append(_label(name, top, label))
+        parts.append(_bar(label, top, room, "track", ""))
+        parts.append(_bar(label, top, n * scale, "plain", f"{name}: {n:,}"))
+        said = f"{n:,}" if whole else f"{n:,} ({n / total:.0%})"
+        parts.append(_number(label + room, top, said))
+    return _svg(len(rows), title, parts, width)
 
 
 def _svg(n_rows: int, title: str, parts: Sequence[str], width: int = WIDTH) -> str:

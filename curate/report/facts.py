@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from curate.catalog.database import Database
 from curate.records import Reason
+from curate.report.plan import Threshold
 from curate.report.reasons import meanings
 
 
@@ -92,6 +93,40 @@ class CopyGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class AgreementRow:
+    """How far people agree about a class, or about whole answers."""
+
+    name: str
+    """The class; empty: whole answers."""
+    n: int
+    """Images that at least two people have decided about."""
+    percent: float | None
+    """Share of pairs of answers that are equal, 0-100."""
+    alpha: float | None
+    """Krippendorff's alpha, at most 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFacts:
+    """What a model is worth on labelled images that it has not learned from."""
+
+    model: str
+    """Name of its file."""
+    n: int
+    """Images it was measured on."""
+    verdict: str
+    """All in a sentence or two."""
+    measures: Mapping[str, float]
+    """Shares 0-1 by name: accuracy, balanced accuracy, macro F1 and so on."""
+    names: tuple[str, ...]
+    """Classes, in the order of the matrix."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are true, columns are said; empty where images have several classes."""
+    f1: Mapping[str, float]
+    """F1 of each class, 0-1."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportFacts:
     """Everything on the page."""
 
@@ -131,6 +166,28 @@ class ReportFacts:
     """All such groups, also those not shown."""
     notes: tuple[str, ...] = ()
     """Sentences at the end of the page."""
+    usable: Mapping[str, int] = field(default_factory=dict)
+    """Usable images by class, before balancing, dropped classes included."""
+    thresholds: tuple[Threshold, ...] = ()
+    """What several minima would keep of them."""
+    chosen: Threshold | None = None
+    """What the limits in use keep."""
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """Candidates by what became of them, one of `OUTCOMES` each."""
+    sides: tuple[tuple[str, int], ...] = ()
+    """Images by their shorter side: label and number of each bucket."""
+    weights: tuple[tuple[str, int], ...] = ()
+    """Images by the size of their file, likewise."""
+    quality: Mapping[str, int] = field(default_factory=dict)
+    """Kept images under each quality flag, and those under none."""
+    agreement: tuple[AgreementRow, ...] = ()
+    """How far people agree: whole answers first, then class by class."""
+    evaluation: EvaluationFacts | None = None
+    """What the newest model is worth; None: it was not measured."""
+
+
+OUTCOMES = ("stored", "duplicate", "failed", "to be retried", "waiting")
+"""What can become of a candidate."""
 
 
 def missing_rows(db: Database) -> tuple[MissingRow, ...]:

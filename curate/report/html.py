@@ -7,6 +7,7 @@ and a Content-Security-Policy forbids scripts and requests, should escaping ever
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
@@ -66,4 +67,9 @@ def picture(thumb: Thumb) -> str:
 def section(title: str, text: str, body: str) -> str:
     """Return a section; `text` and `body` are HTML already."""
     below = f"<p class='soft'>{text}</p>" if text else ""
-    return f"<section><h2>{escape(title)}</h2>{below}{body}</section>\n"
+    return f"<section id='{anchor(title)}'><h2>{escape(title)}</h2>{below}{body}</section>\n"
+
+
+def anchor(title: str) -> str:
+    """Return the name by which a section is linked, e.g. `why-images-are-missing`."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")

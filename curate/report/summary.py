@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -10,6 +11,10 @@ from curate.report.charts import class_bars, count_bars
 from curate.report.copies import copies_section
 from curate.report.facts import MissingRow, ReportFacts, Thumb
 from curate.report.html import picture, section, whole_page
+from curate.report.sections import agreement, evaluation, human_size, outcomes, sizes, tail
+
+BARS = 40
+"""Classes with a bar of their own; the long tail shows the others."""
 
 
 def write_report(path: Path, facts: ReportFacts) -> Path:
@@ -31,22 +36,35 @@ def page(facts: ReportFacts) -> str:
     parts = [
         _tiles(facts),
         _classes(facts),
+        tail(facts),
         _missing(facts),
+        sizes(facts),
         "<div class='pair'>",
         _counts("Licences", facts.licenses),
         _counts("Sources", facts.sources),
         "</div>",
+        _quality(facts.quality),
         copies_section(facts.copies, facts.n_copy_groups) if facts.n_copy_groups else "",
+        agreement(facts.agreement),
+        evaluation(facts.evaluation),
         _sheets(facts),
     ]
-    return whole_page(facts.title, facts.lead, "".join(parts), facts.notes)
+    body = "".join(parts)
+    return whole_page(facts.title, facts.lead, _nav(body) + body, facts.notes)
+
+
+def _nav(body: str) -> str:
+    """Return links to the sections that there are."""
+    found = re.findall(r"<section id='([^']+)'><h2>([^<]+)</h2>", body)
+    links = (f"<a href='#{name}'>{title}</a>" for name, title in found)
+    return f"<nav>{''.join(links)}</nav>\n"
 
 
 def _tiles(facts: ReportFacts) -> str:
     tiles = [
         (f"{facts.candidates:,}", "candidates offered"),
         (f"{facts.tried:,}", "looked at"),
-        (f"{facts.images:,}", f"valid, distinct images, {facts.n_bytes / 1e6:,.1f} MB"),
+        (f"{facts.images:,}", f"valid, distinct images, {human_size(facts.n_bytes)}"),
         (f"{len(facts.classes):,}", "classes"),
         (f"{facts.groups:,}", "groups that stay together"),
         (f"{facts.leaks:,}", "groups on two sides"),
@@ -59,22 +77,32 @@ def _classes(facts: ReportFacts) -> str:
     total = sum(facts.splits.values())
     shares = ", ".join(f"{n:,} {name}" for name, n in facts.splits.items())
     legend = "".join(f"<span><i class='{escape(s)}'></i>{escape(s)}</span>" for s in facts.splits)
+    largest = sorted(facts.classes, key=lambda row: (-row.n, row.name))
+    hidden = len(largest) - BARS
+    more = f"<p class='soft'>… and {hidden:,} smaller classes.</p>" if hidden > 0 else ""
+    said = f"Manifest {escape(facts.manifest)}: {total:,} images, {escape(shares)}. "
+    if not facts.manifest:
+        said = "There is no manifest yet: these are class hints, and nothing is split. "
+        legend = ""
     return section(
         "Classes and splits",
-        f"Manifest {escape(facts.manifest)}: {total:,} images, {escape(shares)}. "
-        "An image that belongs to several classes counts in each.",
-        f"<div class='legend'>{legend}</div><div class='wide'>{class_bars(facts.classes)}</div>",
+        said + "An image that belongs to several classes counts in each.",
+        f"<div class='legend'>{legend}</div><div class='wide'>{class_bars(largest[:BARS])}</div>"
+        + more,
     )
 
 
 def _missing(facts: ReportFacts) -> str:
+    bar = outcomes(facts)
     if not facts.missing:
-        return section("Missing images", "Every candidate that was looked at gave an image.", "")
+        said = "Every candidate that was looked at gave an image."
+        return section("What became of the candidates", said, bar)
     rows = "".join(_missing_row(row) for row in facts.missing)
     return section(
-        "Why images are missing",
-        "Every candidate that gave no image of its own, by reason, with one example of each.",
-        "<div class='wide'><table><thead><tr><th>reason</th><th class='n'>candidates</th>"
+        "What became of the candidates",
+        f"{facts.candidates:,} were offered. Those that gave no image of their own are below, by "
+        "reason, with one example of each.",
+        f"{bar}<div class='wide'><table><thead><tr><th>reason</th><th class='n'>candidates</th>"
         f"<th>meaning</th><th>for example</th></tr></thead><tbody>{rows}</tbody></table></div>",
     )
 
@@ -96,6 +124,18 @@ def _short(url: str) -> str:
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:
     return section(title, "", f"<div class='wide'>{count_bars(counts, title)}</div>")
+
+
+def _quality(counts: Mapping[str, int]) -> str:
+    flagged = {name: n for name, n in counts.items() if name != "none" and n}
+    if not flagged:
+        return ""
+    return section(
+        "Quality",
+        "Images under each flag; an image may have several, and none is left out for them "
+        "unless asked.",
+        f"<div class='wide'>{count_bars(flagged, 'Images by quality flag', whole=True)}</div>",
+    )
 
 
 def _sheets(facts: ReportFacts) -> str:
