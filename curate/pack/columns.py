@@ -27,7 +27,7 @@ WORDS: Mapping[str, tuple[tuple[str, int | None], ...]] = {
 }
 """Where each word looks: names of `meta` or columns, the first that says something; and how
 many of its letters count."""
-_SHOWN = 30
+_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
