@@ -8,82 +8,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curate import pings
-from curate.catalog import counts, errands, searches
+from curate.asked import FetchRequest, asked, request_json, stamp
+from curate.catalog import counts, errands, limits, searches
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
 from curate.catalog.searches import Search
 from curate.catalog.text import clean, exact_json
 from curate.config import Settings
-from curate.errors import CurateError, SourceError, UsageError
-from curate.licenses import check_wanted
+from curate.errors import CurateError, SourceError
+from curate.fetch.spread import by_columns
 from curate.progress import Progress
-from curate.records import Reason
 from curate.reimport import own_folders
 from curate.sources import create
 from curate.sources.base import Query, RateLimitedError, Source, SourceContext
+
+__all__ = ["FetchRequest", "Finder", "Question", "Taken"]
 
 RESERVE = 1.3
 """Candidates asked for, per image that a quota needs: some are always dead or the same."""
 RESERVE_MIN = 30
 """Candidates asked for besides, so that small quotas have a reserve too."""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
-    """What to look for. With no source of candidates, what is pending is fetched."""
-
-    source: str | None = None
-    """Name of the source; found out from `path` and `queries` by default."""
-    queries: tuple[str, ...] = ()
-    """Search texts, each a search of its own."""
-    path: Path | None = None
-    """The file or folder of a source that reads one."""
-    classes: tuple[str, ...] | None = None
-    """Class hints for all that is found; None takes the query; ("",) marks negatives."""
-    class_by: str | None = None
-    """Column or field that gives the class."""
-    url_column: str | None = None
-    """Column of a list that holds the URL."""
-    class_column: str | None = None
-    """Column of a list that holds the class."""
-    params: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """More parameters for the source's API."""
-    licenses: tuple[str, ...] = ()
-    """Licences wanted; empty: all."""
-    per_class: int | None = None
-    """Valid, distinct images to end with for each class; 0 lifts an earlier such bound."""
-    limit: int | None = None
-    """Candidates to take from each search at most."""
-    retry: tuple[Reason, ...] = ()
-    """Failures to put back into the queue."""
-
-    @property
-    def source_name(self) -> str | None:
-        """The source that is meant; None if no candidates are asked for."""
-        if self.source is not None:
-            return self.source
-        if self.path is not None:
-            return "folder" if self.path.is_dir() else "urls"
-        return "unsplash" if self.queries else None
-
-    def check(self) -> None:
-        """Refuse what contradicts itself.
-
-        Raises:
-            UsageError: it does.
-        """
-        if any(not text.strip() for text in self.queries):
-            raise UsageError("--query is empty", 'negatives are marked with --class ""')
-        check_wanted(self.licenses)
-        if self.per_class and "" in (self.classes or ()):
-            raise UsageError(
-                '--per-class counts images of a class, and --class "" stands for none',
-                "bound negatives with --limit",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +46,8 @@ class Question:
     """How far the answer has been taken in."""
     per_class: int | None = None
     """Images wanted of each class, from the first page on; 0: all."""
+    min_per_class: int | None = None
+    """Images that a class must be able to reach to be fetched; 0: no minimum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +113,13 @@ class Finder:
     def open(self, db: Database, request: FetchRequest) -> list[Question]:
         """Return the request's questions, each with its search, made if it is new."""
         return [
-            Question(source, query, self._search(db, source, query, request), request.per_class)
+            Question(
+                source,
+                query,
+                self._search(db, source, query, request),
+                request.per_class,
+                request.min_per_class,
+            )
             for source, query in self.queries(request)
         ]
 
@@ -171,7 +127,7 @@ class Finder:
         """Return the questions that were not answered to the end, as they were asked."""
         questions = []
         for search in searches.unfinished(db):
-            request, query = _asked(search)
+            request, query = asked(search)
             try:
                 source = create(search.source, self._context(request))
             except CurateError as error:
@@ -182,28 +138,32 @@ class Finder:
 
     def _renewed(self, db: Database, search: Search, path: Path | None) -> Search:
         """Let the search of a list that was edited meanwhile begin again: its rows have moved."""
-        asked, stamp = json.loads(search.request), _stamp(path)
-        if stamp is None or stamp == asked["stamp"]:
+        said, now = json.loads(search.request), stamp(path)
+        if now is None or now == said["stamp"]:
             return search
         self._notify(f"{path} has changed: it is read from the beginning.")
-        searches.restart(db, search.id, exact_json({**asked, "stamp": stamp}))
+        searches.restart(db, search.id, exact_json({**said, "stamp": now}))
         return searches.by_id(db, search.id)
 
     @staticmethod
     def set_quotas(db: Database, request: FetchRequest, questions: Sequence[Question]) -> None:
-        """Give the request's quota to its classes: those that it names, or its sources do.
+        """Give the request's bounds to its classes: those that it names, or its sources do.
 
         A question that no source has answered yet has none: a mistyped or refused one would
         leave a class whose quota nothing can meet. A bound can be lifted at any time.
         """
-        if request.per_class is None:
-            return
         if request.source_name is None:
-            searches.set_quota_of_all(db, request.per_class or None)
+            if request.per_class is not None:
+                searches.set_quota_of_all(db, request.per_class or None)
+            if request.min_per_class is not None:
+                limits.set_minimum(db, request.min_per_class or None)
+            _set_turns(db, request, None)
             return
+        lifts = not request.per_class and not request.min_per_class
         for question in questions:
-            if not request.per_class or searches.by_id(db, question.search.id).is_answered:
+            if lifts or searches.by_id(db, question.search.id).is_answered:
                 _set_quota(db, question)
+                _set_turns(db, request, question.search.id)
 
     def take_all(self, db: Database, questions: Sequence[Question]) -> Taken:
         """Ask every question on (see `take`); one that fails does not hold up the others.
@@ -287,7 +247,7 @@ class Finder:
         search = searches.open_search(
             db,
             source.name,
-            _request_json(query, request),
+            request_json(query, request),
             query.text or "",
             self._clock(),
             wanted=query.limit,
@@ -332,13 +292,23 @@ class Finder:
 
 
 def _set_quota(db: Database, question: Question) -> None:
-    if question.per_class is None:
-        return
-    quota, query = question.per_class or None, question.query
-    if query.classes and query.class_by is None:
-        searches.set_quota(db, quota, query.classes)
-    else:
-        searches.set_quota_of_search(db, quota, question.search.id)
+    query, search_id = question.query, question.search.id
+    names = query.classes if query.classes and query.class_by is None else None
+    if question.per_class is not None:
+        quota = question.per_class or None
+        if names:
+            searches.set_quota(db, quota, names)
+        else:
+            searches.set_quota_of_search(db, quota, search_id)
+    if question.min_per_class is not None:
+        minimum = question.min_per_class or None
+        limits.set_minimum(db, minimum, names=names, search_id=search_id)
+
+
+def _set_turns(db: Database, request: FetchRequest, search_id: int | None) -> None:
+    """Put the candidates of classes that a bound cuts in turns, if that was asked for."""
+    if request.spread_by:
+        limits.set_turns(db, limits.crowded(db, search_id), by_columns(request.spread_by))
 
 
 def _is_stocked(each: ClassCount | None) -> bool:
@@ -347,52 +317,3 @@ def _is_stocked(each: ClassCount | None) -> bool:
         return False
     missing = each.quota - each.images
     return missing <= 0 or each.pending >= missing * RESERVE + RESERVE_MIN
-
-
-def _request_json(query: Query, request: FetchRequest) -> str:
-    """Return what makes a search the same search, enough to ask it again."""
-    asked = {
-        "text": query.text,
-        "classes": list(query.classes),
-        "class_by": query.class_by,
-        "licenses": sorted(query.licenses),
-        "params": {key: list(values) for key, values in sorted(query.params.items())},
-        "path": str(request.path.resolve()) if request.path else None,
-        "stamp": _stamp(request.path),
-        "url_column": request.url_column,
-        "class_column": request.class_column,
-        "side_px": query.side_px,
-    }
-    return exact_json(asked)
-
-
-def _stamp(path: Path | None) -> str | None:
-    """Return what changes when a list changes, so that its rows are then read again."""
-    if path is None or path.is_dir():
-        return None
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return f"{state.st_size}-{state.st_mtime_ns}"
-
-
-def _asked(search: Search) -> tuple[FetchRequest, Query]:
-    """Return what a search in the catalog asks: the source's part, and the question."""
-    asked = json.loads(search.request)
-    request = FetchRequest(
-        source=search.source,
-        path=Path(asked["path"]) if asked["path"] else None,
-        url_column=asked["url_column"],
-        class_column=asked["class_column"],
-    )
-    query = Query(
-        text=asked["text"],
-        classes=tuple(asked["classes"]),
-        side_px=asked["side_px"],
-        licenses=frozenset(asked["licenses"]),
-        class_by=asked["class_by"],
-        params={key: tuple(values) for key, values in asked["params"].items()},
-        limit=search.wanted,
-    )
-    return request, query

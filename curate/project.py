@@ -207,14 +207,27 @@ class Project:
             for source, query in self.finder().queries(request)
         }
 
-    def plan(self, request: FetchRequest) -> Plan:
+    def plan(
+        self,
+        request: FetchRequest,
+        *,
+        sample: int = 0,
+        budget_bytes: int | None = None,
+        seed: int = 0,
+    ) -> Plan:
         """Count candidates per class: of a search before it is made, or of the catalog.
 
         The limits of the settings' `[balance]` are the chosen threshold.
+
+        Args:
+            request: what would be fetched; of the catalog, if it names no source.
+            sample: URLs of each size variant to ask for their sizes; 0: none.
+            budget_bytes: disk space to find the largest cap and variant for.
+            seed: of the sample.
         """
         from curate.planning import plan
 
-        return plan(self, request)
+        return plan(self, request, sample=sample, budget_bytes=budget_bytes, seed=seed)
 
     def finder(self) -> Finder:
         """Return what opens sources and searches them."""

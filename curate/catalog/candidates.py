@@ -71,9 +71,10 @@ EVERY = Choice("candidates INDEXED BY candidates_pending WHERE state = 'pending'
 UNMETERED = Choice(
     "candidates INDEXED BY candidates_pending WHERE state = 'pending' "
     "AND NOT EXISTS (SELECT 1 FROM hints JOIN classes ON classes.id = class_id "
-    "WHERE candidate_id = candidates.id AND quota NOT NULL AND name != '')"
+    "LEFT JOIN minimums USING (class_id) WHERE candidate_id = candidates.id "
+    "AND (quota NOT NULL OR minimum NOT NULL) AND name != '')"
 )
-"""Those without a class hint that has a quota."""
+"""Those without a class hint that has a quota or a minimum."""
 
 CHOSEN = Choice("temp.chosen CROSS JOIN candidates USING (id) WHERE state = 'pending'", "chosen.id")
 """Those that `choose` or `choose_source` named."""
@@ -87,6 +88,21 @@ def of_class(class_id: int) -> Choice:
         "candidate_id",
         (class_id,),
     )
+
+
+def in_turns(class_id: int) -> Choice:
+    """Return the choice of candidates of this class that have a place in its turns."""
+    return Choice(
+        "turns CROSS JOIN candidates ON candidates.id = turns.candidate_id "
+        "WHERE turns.class_id = ? AND state = 'pending'",
+        "place",
+        (class_id,),
+    )
+
+
+def has_turns(db: Database) -> set[int]:
+    """Return the classes whose candidates are taken in turns."""
+    return {each for (each,) in db.all("SELECT DISTINCT class_id FROM turns")}
 
 
 def choose(db: Database, ids: Iterable[int]) -> None:
@@ -126,17 +142,17 @@ def pending(
         choice: which candidates.
         page_rows: rows held at a time; `PAGE_ROWS` by default.
     """
-    after = 0
+    after = -1
     limit = PAGE_ROWS if page_rows is None else page_rows
     key = choice.id_column
     sql = (
-        f"SELECT {key}, source, url, tries, limited FROM {choice.tables} "  # noqa: S608 - fixed texts
+        f"SELECT {key}, candidates.id, source, url, tries, limited FROM {choice.tables} "  # noqa: S608 - fixed texts
         f"AND {key} > ? AND due_at <= ? GROUP BY {key} ORDER BY {key} LIMIT ?"
     )
     while rows := db.all(sql, (*choice.values, after, now, limit)):
         after = rows[-1][0]
         for row in rows:
-            yield Pending(*row)
+            yield Pending(*row[1:])
 
 
 def is_due(db: Database, candidate_id: int, now: float) -> bool:
@@ -145,6 +161,18 @@ def is_due(db: Database, candidate_id: int, now: float) -> bool:
         "SELECT state, due_at FROM candidates WHERE id = ?", (candidate_id,)
     ).fetchone()
     return row is not None and row[0] == State.PENDING and row[1] <= now
+
+
+def is_pending(db: Database, candidate_id: int) -> bool:
+    """Return whether a candidate may be tried, now or later."""
+    row = db.execute("SELECT state FROM candidates WHERE id = ?", (candidate_id,)).fetchone()
+    return row is not None and row[0] == State.PENDING
+
+
+def class_ids(db: Database, candidate_id: int) -> list[int]:
+    """Return the classes that a candidate hints at."""
+    sql = "SELECT DISTINCT class_id FROM hints WHERE candidate_id = ?"
+    return [each for (each,) in db.all(sql, (candidate_id,))]
 
 
 def last_reason(db: Database, candidate_id: int) -> Reason | None:

@@ -75,7 +75,7 @@ class CandidateColumns(Sequence[Candidate]):
     def rows(self, search_id: int) -> Iterator[tuple[object, ...]]:
         """Yield the rows that the catalog keeps: source, id, search, and the other columns."""
         first, *others = (getattr(self, name) for name in _COLUMNS)
-        return zip(repeat(self.source, len(self)), first, repeat(search_id), *others)  # noqa: B905 - repeat has no end
+        return zip(repeat(self.source, len(self)), first, repeat(search_id), *others)
 
 
 _COLUMNS = (

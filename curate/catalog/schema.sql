@@ -318,3 +318,17 @@ CREATE TABLE downloads (
     n_records INTEGER,
     requested_at REAL NOT NULL
 ) WITHOUT ROWID;
+
+-- What of the long tail is fetched, and in which order.
+
+CREATE TABLE minimums (
+    class_id INTEGER PRIMARY KEY REFERENCES classes (id),
+    minimum INTEGER NOT NULL          -- with fewer candidates nothing of the class is fetched
+);
+
+CREATE TABLE turns (
+    class_id INTEGER NOT NULL REFERENCES classes (id),
+    place INTEGER NOT NULL,           -- the first is taken first
+    candidate_id INTEGER NOT NULL REFERENCES candidates (id),
+    PRIMARY KEY (class_id, place)
+) WITHOUT ROWID;

@@ -143,6 +143,7 @@ def forget_unanswered(db: Database, search_id: int) -> None:
         db.execute(
             "DELETE FROM classes WHERE NOT EXISTS (SELECT 1 FROM hints WHERE class_id = classes.id)"
         )
+        db.execute("DELETE FROM minimums WHERE class_id NOT IN (SELECT id FROM classes)")
 
 
 def _search(row: tuple[int, str, str, str | None, int, int | None, int, int | None]) -> Search:

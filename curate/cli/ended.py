@@ -16,11 +16,13 @@ from curate.errors import ExitCode
 from curate.report.status import status_json
 
 if TYPE_CHECKING:
-    from curate.catalog.counts import Counts
+    from curate.catalog.counts import ClassCount, Counts
     from curate.project import FetchResult, Project
 
 SHOWN = 3
 """Groups of denied candidates that are named."""
+SHOWN_CLASSES = 20
+"""Classes that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,7 @@ def show_result(
     if result.error is not None:
         report_error(session, result.error.kind, result.error.message, result.error.hint)
         return result.error.exit_code
-    for each in classes:
-        if each.quota is not None and each.images < each.quota:
-            session.say(f"{each.name}: {each.images:,} of {each.quota:,}, the candidates ran out")
+    _say_short(session, project, classes)
     if result.next_due is not None:
         _say_waiting(session, project, result, result.next_due)
         return ExitCode.FAILURES_LEFT
@@ -117,6 +117,32 @@ def _say_denied(session: Session, project: Project) -> None:
         if each.address is not None:
             way_out = f"; if you trust it: curate fetch --retry denied --allow-host {each.address}"
         session.say(f"{each.n:,} denied: {each.host}: {each.detail}{way_out}")
+
+
+def _say_short(session: Session, project: Project, classes: Sequence[ClassCount]) -> None:
+    """Say which classes have fewer images than they were to have."""
+    from curate.catalog.limits import below_minimum
+
+    below = {each.name: each for each in below_minimum(project.db)}
+    fallen = [each for each in below.values() if each.has_fallen]
+    for each in fallen[:SHOWN_CLASSES]:
+        session.say(
+            f"{each.name}: {each.images:,} of at least {each.minimum:,}: given up, "
+            f"too few of its {each.candidates:,} candidates are images"
+        )
+    if len(fallen) > SHOWN_CLASSES:
+        session.say(f"and {len(fallen) - SHOWN_CLASSES:,} more classes fell below their minimum")
+    if n_left_out := len(below) - len(fallen):
+        session.say(f"{n_left_out:,} classes cannot reach their minimum and were left out")
+    short = [
+        each
+        for each in classes
+        if each.quota is not None and each.images < each.quota and each.name not in below
+    ]
+    for ended in short[:SHOWN_CLASSES]:
+        session.say(f"{ended.name}: {ended.images:,} of {ended.quota:,}, the candidates ran out")
+    if len(short) > SHOWN_CLASSES:
+        session.say(f"and {len(short) - SHOWN_CLASSES:,} more classes whose candidates ran out")
 
 
 def _say_waiting(session: Session, project: Project, result: FetchResult, due: float) -> None:

@@ -28,7 +28,7 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         metavar="NAME",
-        help="unsplash, gbif, urls, folder or a plug-in's name. "
+        help="unsplash, gbif, dwca, urls, folder or a plug-in's name. "
         "[default: from the other flags; unsplash for --query]",
     ),
 ]
@@ -38,6 +38,14 @@ UrlsOption = Annotated[
 ]
 FolderOption = Annotated[
     Path | None, typer.Option("--folder", metavar="DIR", help="A folder of images.")
+]
+ArchiveOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive",
+        metavar="FILE|DIR",
+        help="A Darwin Core Archive, such as a GBIF download: zip, folder or a bare table.",
+    ),
 ]
 UrlColumnOption = Annotated[
     str | None,
@@ -81,6 +89,37 @@ PerClassOption = Annotated[
         "--per-class",
         metavar="N|all",
         help="Valid, distinct images to end with for each class; `all` lifts an earlier bound.",
+    ),
+]
+ReachOption = Annotated[
+    int | None,
+    typer.Option(
+        "--min-per-class",
+        metavar="N",
+        min=0,
+        max=MOST,
+        show_default=False,
+        help="Leave out classes that cannot reach so many images; 0 lifts an earlier minimum.",
+    ),
+]
+CapOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-per-class",
+        metavar="N",
+        min=1,
+        max=MOST,
+        show_default=False,
+        help="The same as --per-class N, as `curate plan` and `curate balance` call it.",
+    ),
+]
+SpreadOption = Annotated[
+    str | None,
+    typer.Option(
+        "--spread-by",
+        metavar="COLUMNS",
+        help="Take a class's candidates in turns over these columns instead of the first ones, "
+        "e.g. recordedBy,year,countryCode.",
     ),
 ]
 LimitOption = Annotated[

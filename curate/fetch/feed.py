@@ -103,6 +103,7 @@ class Feed:
     def forget(self, candidate_id: int) -> None:
         """What became of a candidate is in the catalog now."""
         self._quota.release(self._held.pop(candidate_id).class_id)
+        self._quota.settle(self._db, candidate_id)
         self._left = None
 
     def retry_at(self, due_at: float) -> None:

@@ -1,5 +1,8 @@
 """How many more images each class needs, and in which order candidates are taken.
 
+A class that cannot reach its minimum, because candidates are too few or their links are dead,
+is not fetched at all, or not any further.
+
 Classes with a quota take turns; a class hands out no more candidates at a time than it
 still needs, so that it ends with exactly its quota. Candidates of classes without a quota,
 and of no class, are taken as they stand in the catalog.
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from curate.catalog import candidates
 from curate.catalog.candidates import Choice, Pending
@@ -27,11 +31,17 @@ FEWEST_PAGE_ROWS = 8
 class _Need:
     quota: int
     images: int
+    reserve: int
+    minimum: int = 0
     active: int = 0
 
     @property
     def met(self) -> bool:
         return self.images >= self.quota
+
+    @property
+    def hopeless(self) -> bool:
+        return self.images + self.reserve < self.minimum
 
     @property
     def full(self) -> bool:
@@ -49,19 +59,29 @@ class Quota:
     def __init__(self, classes: Iterable[ClassCount], rest: Choice | None = None) -> None:
         self._rest = rest
         self._needs = {
-            each.id: _Need(each.quota, each.images)
+            each.id: _Need(
+                # With a minimum alone, all there is is wanted.
+                each.images + each.pending if each.quota is None else each.quota,
+                each.images,
+                each.pending,
+                each.minimum or 0,
+            )
             for each in classes
-            if each.quota is not None and each.name
+            if (each.quota is not None or each.minimum is not None) and each.name
         }
+        self._has_minimums = any(need.minimum for need in self._needs.values())
 
     def open_classes(self) -> list[int]:
-        """Return the classes that need more images, by row number."""
-        return [class_id for class_id, need in self._needs.items() if not need.met]
+        """Return the classes that need more images and are worth them, by row number."""
+        return [
+            class_id for class_id, need in self._needs.items() if not need.met and not need.hopeless
+        ]
 
     @property
     def missing(self) -> int:
-        """How many images all classes together need."""
-        return sum(max(0, need.quota - need.images) for need in self._needs.values())
+        """How many images all classes together need that are worth them."""
+        needs = (self._needs[class_id] for class_id in self.open_classes())
+        return sum(need.quota - need.images for need in needs)
 
     @property
     def applies(self) -> bool:
@@ -90,6 +110,13 @@ class Quota:
         if class_id is not None:
             self._needs[class_id].active -= 1
 
+    def settle(self, db: Database, candidate_id: int) -> None:
+        """Something became of a candidate: if it is not pending any more, it is no reserve."""
+        if self._has_minimums and not candidates.is_pending(db, candidate_id):
+            for class_id in candidates.class_ids(db, candidate_id):
+                if class_id in self._needs:
+                    self._needs[class_id].reserve -= 1
+
     def take(self, db: Database, now: float) -> Iterator[tuple[Pending, int | None] | None]:
         """Yield candidates with the class they are taken for, each one counted as active.
 
@@ -103,16 +130,16 @@ class Quota:
         opened = self.open_classes()
         # Every stream holds a page: with thousands of classes the pages must be short.
         n_rows = max(FEWEST_PAGE_ROWS, candidates.PAGE_ROWS // max(1, len(opened)))
+        turns = candidates.has_turns(db)
         streams = {
-            class_id: candidates.pending(db, now, candidates.of_class(class_id), n_rows)
-            for class_id in opened
+            class_id: _stream(db, now, class_id, n_rows, class_id in turns) for class_id in opened
         }
         while streams:
             progressed = False
             for class_id in list(streams):
                 need = self._needs[class_id]
-                if need.full:
-                    if need.met:
+                if need.full or need.hopeless:
+                    if need.met or need.hopeless:
                         del streams[class_id]
                     continue
                 item = next(streams[class_id], None)
@@ -126,3 +153,13 @@ class Quota:
                 yield None
         for item in candidates.pending(db, now, self.rest):
             yield item, None
+
+
+def _stream(
+    db: Database, now: float, class_id: int, n_rows: int, in_turns: bool
+) -> Iterator[Pending]:
+    """Yield a class's candidates: those with a place in its turns, then the others."""
+    rest = candidates.pending(db, now, candidates.of_class(class_id), n_rows)
+    if not in_turns:
+        return rest
+    return chain(candidates.pending(db, now, candidates.in_turns(class_id), n_rows), rest)

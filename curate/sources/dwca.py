@@ -1,6 +1,6 @@
 """Darwin Core Archives: GBIF downloads, and what museums and surveys publish.
 
-Records first (as columns), then media in pages of 100,000 rows, joined with them. All tables
+Records first (as columns), then media in pages of 60,000 rows, joined with them. All tables
 are read to their end once before the first page is given, so that an archive which is cut
 off, or not what it says, leaves nothing behind; the cost is to read the media twice. A place
 in an archive is the media table and the row in it.
@@ -23,7 +23,7 @@ from curate.sources.dwca_records import Records, load
 from curate.sources.dwca_rows import Job, Joined, Media, candidates, join, make_job, roles
 from curate.sources.dwca_tables import ID, Layout, Table, layout
 
-PAGE_ROWS = 100_000
+PAGE_ROWS = 60_000
 DEFAULT_CLASS_BY = "species"
 _STILL = "StillImage"
 
@@ -61,12 +61,12 @@ class DwcaSource:
             raise UsageError("the source dwca needs an archive", "Give it with --archive FILE|DIR.")
         self._context = context
         self._path: Path = context.path
-        self._records: tuple[str | None, Records | None] | None = None
+        self._records: tuple[str | None, Records] | None = None
         self._contents: Contents | None = None
         self._layout: Layout | None = None
 
     def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
-        """Yield a page for each 100,000 media rows; the cursor is `TABLE:ROW`.
+        """Yield a page for each 60,000 media rows; the cursor is `TABLE:ROW`.
 
         Raises:
             SourceError: the archive is damaged, not what it says, or has no images; nothing
@@ -184,9 +184,8 @@ class DwcaSource:
         if self._records is None or self._records[0] != class_by:
             records = load(found, class_by)
             self._records = class_by, records
-        records = self._records[1]
-        assert records is not None
-        return make_job(query, records, self._context.gbif_url.rstrip("/"), records.is_gbif)
+        kept = self._records[1]
+        return make_job(query, kept, self._context.gbif_url.rstrip("/"), kept.is_gbif)
 
     def _joined(
         self, table: Table, job: Job, first_row: int = 0

@@ -57,6 +57,8 @@ _BINOMIAL = re.compile(r"([A-Z][\w-]+) ([a-z][\w-]+)")
 _NUMBER = r"^[1-9]\d{0,17}$"
 _BELOW = ("", "species", "subspecies", "variety", "form", "subvariety", "subform")
 _LISTED = 12
+_FEW = 20
+"""Columns are joined while there are so many rows to a combination."""
 
 Columns = Mapping[str, pa.DictionaryArray]
 
@@ -101,6 +103,7 @@ def load(found: Layout, class_by: str | None, more: Iterable[str] = ()) -> Recor
     wanted = dict.fromkeys(name.lower() for name in (*META_FIELDS, *more))
     if class_name is not None:
         wanted.update(dict.fromkeys([class_name, *(_NAMING if class_by == "species" else ())]))
+    columns: Columns
     ids, columns = _read(found.core, [name for name in wanted if found.core.has(name)])
     if found.occurrences is not None:
         ids, columns = _with_occurrences(ids, columns, found.occurrences, list(wanted))
@@ -256,3 +259,31 @@ def fragments(name: str, column: pa.DictionaryArray) -> pa.DictionaryArray:
     pieces = pc.binary_join_element_wise(f'{key}: "', values, '", ', "")
     pieces = pc.if_else(pc.equal(values, ""), "", pieces)
     return pa.DictionaryArray.from_arrays(column.indices, pieces)
+
+
+def merged(pieces: Sequence[pa.DictionaryArray]) -> list[pa.DictionaryArray]:
+    """Join columns that depend on each other into one, as the ranks of a taxon do.
+
+    A column joins as long as that makes few new combinations; the rest stay by themselves.
+    """
+    alone: list[pa.DictionaryArray] = []
+    together: list[pa.DictionaryArray] = []
+    codes = None
+    for each in sorted(pieces, key=lambda piece: len(piece.dictionary)):
+        wide = each.indices.cast(pa.int64())
+        if codes is not None:
+            wide = pc.add(pc.multiply(codes.indices.cast(pa.int64()), len(each.dictionary)), wide)
+        coded = wide.dictionary_encode()
+        if len(coded.dictionary) * _FEW > len(each):
+            alone.append(each)
+        else:
+            codes = coded
+            together.append(each)
+    if codes is None:
+        return alone
+    firsts = pc.index_in(
+        pa.array(range(len(codes.dictionary)), pa.int32()), value_set=codes.indices
+    )
+    texts = [each.take(firsts).cast(pa.string()) for each in together]
+    joined = pc.binary_join_element_wise(*texts, "")
+    return [pa.DictionaryArray.from_arrays(codes.indices, joined), *alone]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from curate.catalog.columns import CandidateColumns
 from curate.catalog.images import SEPARATOR
 from curate.licenses import matches, normalise
 from curate.sources.base import Query
-from curate.sources.dwca_records import META_FIELDS, Records, fragments
+from curate.sources.dwca_records import META_FIELDS, Records, fragments, merged
 from curate.sources.dwca_tables import ID, Table
 from curate.sources.gbif_media import is_image
 from curate.sources.variants import gbif_variant, inaturalist_variant
@@ -50,8 +50,10 @@ class Job:
     """Classes, size and licences."""
     records: Records | None
     """What media are joined with; None: nothing but the media is there."""
-    pieces: dict[str, pa.DictionaryArray]
-    """The records' columns as pieces of JSON, by name."""
+    pieces: Sequence[pa.DictionaryArray]
+    """The records' columns as pieces of JSON."""
+    observers: tuple[pa.DictionaryArray, pa.DictionaryArray] | None
+    """Who saw each record, and on which day; null where that is not known."""
     api_url: str
     """GBIF's API, for its image cache."""
     is_gbif: bool
@@ -60,15 +62,34 @@ class Job:
 
 def make_job(query: Query, records: Records | None, api_url: str, is_gbif: bool) -> Job:
     """Prepare the records' columns for many media."""
-    pieces = {}
-    if records is not None:
-        by_name = {name.lower(): name for name in META_FIELDS}
-        pieces = {
-            name: fragments(by_name.get(name, name), column)
-            for name, column in records.columns.items()
-            if name in by_name or name == query.class_by
-        }
-    return Job(query, records, pieces, api_url, is_gbif)
+    if records is None:
+        return Job(query, None, (), None, api_url, is_gbif)
+    by_name = {name.lower(): name for name in META_FIELDS}
+    if query.class_by is not None:
+        by_name.setdefault(query.class_by.lower(), query.class_by)
+    pieces = [
+        fragments(by_name[name], column)
+        for name, column in records.columns.items()
+        if name in by_name
+    ]
+    return Job(query, records, merged(pieces), _observers(records), api_url, is_gbif)
+
+
+def _observers(records: Records) -> tuple[pa.DictionaryArray, pa.DictionaryArray] | None:
+    """Return who saw each record and on which day, as parts of a group's name."""
+    who, when = records.columns.get("recordedby"), records.columns.get("eventdate")
+    if who is None or when is None or records.kind == "taxon":
+        return None
+    dates = when.dictionary
+    full = pc.match_substring_regex(dates, _FULL_DATE)
+    days = pc.if_else(full, pc.utf8_slice_codeunits(dates, 0, 10), None)
+    names = who.dictionary
+    said = pc.if_else(pc.equal(names, ""), pa.scalar(None, pa.string()), names)
+    names = pc.binary_join_element_wise(f"{SEPARATOR}observer:", said, " ", "")
+    return (
+        pa.DictionaryArray.from_arrays(who.indices, names),
+        pa.DictionaryArray.from_arrays(when.indices, days),
+    )
 
 
 def roles(table: Table) -> dict[str, str]:
@@ -124,37 +145,42 @@ def join(media: Media, job: Job, table_has_records: bool) -> tuple[Joined, Count
         job: what is asked, and the records.
         table_has_records: whether rows name their occurrence beside the event.
     """
+    url = media.text("url")
+    places = classes = None
+    checks = {
+        "no_url": pc.not_equal(url, ""),
+        "not_image": _are_images(media),
+        "bad_url": pc.or_(
+            pc.starts_with(url, "http://", ignore_case=True),
+            pc.starts_with(url, "https://", ignore_case=True),
+        ),
+        "license": _are_licensed(media, job.query),
+    }
+    if job.records is not None:
+        places = job.records.find(media.text("record" if table_has_records else ID))
+        checks["no_record"] = pc.is_valid(places)
+        if job.records.classes is not None:
+            classes = pc.fill_null(job.records.classes.take(places).cast(pa.string()), "")
+            checks["no_class"] = pc.not_equal(classes, "")
+    alive, skipped = _judged(checks, media.n)
+    if skipped:
+        media = media.filter(alive)
+        places = None if places is None else places.filter(alive)
+        classes = None if classes is None else classes.filter(alive)
+    return Joined(media, places, classes), skipped
+
+
+def _judged(checks: Mapping[str, pa.Array], n_rows: int) -> tuple[pa.Array, Counter[str]]:
+    """Return which rows pass all checks; the others count for the first that they fail."""
     skipped: Counter[str] = Counter()
-    media = _kept(media, pc.not_equal(media.text("url"), ""), skipped, "no_url")
-    media = _kept(media, _are_images(media), skipped, "not_image")
-    is_web = pc.match_substring_regex(media.text("url"), "^(?i)https?://")
-    media = _kept(media, is_web, skipped, "bad_url")
-    media = _kept(media, _are_licensed(media, job.query), skipped, "license")
-    if job.records is None:
-        return Joined(media, None, None), skipped
-    places = job.records.find(media.text("record" if table_has_records else ID))
-    media, places = _kept_both(media, places, pc.is_valid(places), skipped, "no_record")
-    if job.records.classes is None:
-        return Joined(media, places, None), skipped
-    classes = job.records.classes.take(places).cast(pa.string())
-    named = pc.not_equal(classes, "")
-    media, places = _kept_both(media, places, named, skipped, "no_class")
-    return Joined(media, places, classes.filter(named)), skipped
-
-
-def _kept(media: Media, mask: pa.Array, skipped: Counter[str], reason: str) -> Media:
-    n = pc.sum(mask).as_py() or 0
-    if n == media.n:
-        return media
-    skipped[reason] += media.n - n
-    return media.filter(mask)
-
-
-def _kept_both(
-    media: Media, places: pa.Array, mask: pa.Array, skipped: Counter[str], reason: str
-) -> tuple[Media, pa.Array]:
-    kept = _kept(media, mask, skipped, reason)
-    return kept, places if kept is media else places.filter(mask)
+    alive, n_alive = None, n_rows
+    for reason, passed in checks.items():
+        alive = passed if alive is None else pc.and_(alive, passed)
+        n_left = pc.sum(alive).as_py() or 0
+        if n_left < n_alive:
+            skipped[reason] = n_alive - n_left
+        n_alive = n_left
+    return alive, skipped
 
 
 def _are_images(media: Media) -> pa.Array:
@@ -239,32 +265,27 @@ def _sized(urls: list[str], ids: list[str], job: Job) -> list[str]:
 
 def _groups(joined: Joined, ids: pa.Array, job: Job) -> list[str | None]:
     """Name what must stay together: the record, and the observer's day."""
-    records = job.records
-    if records is None:
-        return (
-            pc.binary_join_element_wise("occurrence:", ids, "").to_pylist()
-            if job.is_gbif
-            else ([None] * len(ids))
-        )
-    if records.kind == "taxon":
+    if job.records is None and not job.is_gbif:
         return [None] * len(ids)
-    own = pc.binary_join_element_wise(f"{records.kind}:", ids, "")
-    who, when = records.columns.get("recordedby"), records.columns.get("eventdate")
-    if who is None or when is None:
-        return own.to_pylist()
-    who, when = (each.take(joined.places).cast(pa.string()) for each in (who, when))
-    day = pc.utf8_slice_codeunits(when, 0, 10)
-    known = pc.and_(pc.not_equal(who, ""), pc.match_substring_regex(when, _FULL_DATE))
-    observer = pc.binary_join_element_wise(f"{SEPARATOR}observer:", who, " ", day, "")
-    both = pc.binary_join_element_wise(own, pc.if_else(known, observer, ""), "")
-    return both.to_pylist()
+    kind = "occurrence" if job.records is None else job.records.kind
+    if kind == "taxon":
+        return [None] * len(ids)
+    own = pc.binary_join_element_wise(f"{kind}:", ids, "")
+    if job.observers is not None:
+        who, day = (each.take(joined.places).cast(pa.string()) for each in job.observers)
+        observer = pc.fill_null(pc.binary_join_element_wise(who, day, ""), "")
+        own = pc.binary_join_element_wise(own, observer, "")
+    groups: list[str | None] = own.to_pylist()
+    return groups
 
 
 def _pages(media: Media, ids: pa.Array, job: Job) -> list[str | None]:
     if job.is_gbif:
-        pages = pc.binary_join_element_wise("https://www.gbif.org/occurrence/", ids, "")
-        return pages.to_pylist()
-    return _none_if_blank(media.text("page")).to_pylist()
+        found = pc.binary_join_element_wise("https://www.gbif.org/occurrence/", ids, "")
+    else:
+        found = _none_if_blank(media.text("page"))
+    pages: list[str | None] = found.to_pylist()
+    return pages
 
 
 def _credits(
@@ -283,7 +304,7 @@ def _metas(joined: Joined, beside: pa.Array, job: Job) -> pa.Array:
     media = joined.media
     pieces = []
     if joined.places is not None:
-        pieces = [each.take(joined.places).cast(pa.string()) for each in job.pieces.values()]
+        pieces = [each.take(joined.places).cast(pa.string()) for each in job.pieces]
     pieces.append(beside)
     by_name = {"references": "page", "publisher": "publisher", "format": "format"}
     for name, role in by_name.items():

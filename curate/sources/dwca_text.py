@@ -1,8 +1,8 @@
-"""A table of delimited text as Arrow batches of the columns that are needed.
+r"""A table of delimited text as Arrow batches of the columns that are needed.
 
 Rows must be exact: GBIF's text is not quoted, and a reader that honours quotes all the same
 loses every row between two stray ones. So quoting is what the archive says, a line ends at
-`\\n` alone (a lone `\\r` is part of a text and becomes a blank), and rows that do not have the
+`\n` alone (a lone `\r` is part of a text and becomes a blank), and rows that do not have the
 header's number of fields are counted, not bent into shape. Only the columns asked for are
 converted. Text that is not in the encoding it claims is read line by line as cp1252 where
 UTF-8 fails, so one bad byte costs a character and not the archive.
@@ -125,7 +125,7 @@ def batches(
 
 
 class _Lines(io.RawIOBase):
-    """The bytes of a table in UTF-8, with `\\n` as the only end of a line."""
+    r"""The bytes of a table in UTF-8, with `\n` as the only end of a line."""
 
     def __init__(self, file: IO[bytes], spec: Spec) -> None:
         super().__init__()

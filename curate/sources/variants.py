@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 JPEG_QUALITY = 85
@@ -68,10 +69,14 @@ def inaturalist_variant(url: str, side_px: int) -> str | None:
     match = _INATURALIST.match(url)
     if match is None:
         return None
-    for name, longer_px in _INATURALIST_LONGER_PX:
-        if longer_px >= _longer_px(side_px):
-            return f"{match[1]}{name}{match[2]}"
-    return f"{match[1]}original{match[2]}"
+    return f"{match[1]}{_inaturalist_size(side_px)}{match[2]}"
+
+
+@lru_cache(maxsize=64)
+def _inaturalist_size(side_px: int) -> str:
+    wanted_px = _longer_px(side_px)
+    sizes = (name for name, longer_px in _INATURALIST_LONGER_PX if longer_px >= wanted_px)
+    return next(sizes, "original")
 
 
 def gbif_variant(api_url: str, gbif_id: str, identifier: str, side_px: int) -> str:

@@ -112,7 +112,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(case: Case, project: Path) ->
 def test_without_a_project_there_is_nothing_to_resume(tmp_path: Path) -> None:
     said = curate("fetch", "-C", tmp_path / "new")
     assert (said.code, said.out) == (2, "")
-    assert said.err == "curate: nothing to resume (give --query, --urls or --folder)\n"
+    assert said.err == "curate: nothing to resume (give --query, --urls, --folder or --archive)\n"
     assert not (tmp_path / "new").exists()
 
 
