@@ -76,19 +76,9 @@ class People:
         Raises:
             UsageError: no names, one twice, or one that cannot be used or was given up.
         """
-        from curate.label.ledger import check_class
+        from curate.label.renaming import check_names
 
-        for name in names:
-            check_class(name)
-        if not names or len(set(names)) < len(names):
-            raise UsageError("a class list needs names, each once", "e.g. beach city sunset")
-        renames, last = self.renames(), rows.last_id(self.db)
-        for name in names:
-            if (new := renames.name(name, last)) != name:
-                raise UsageError(
-                    f"{name!r} is called {new!r} now",
-                    f"take that, or give the name back: curate classes rename {new} {name}",
-                )
+        check_names(names, self.renames(), rows.last_id(self.db))
         now = self.class_list()
         if now.is_set and now.version and (now.names, now.exclusive) == (tuple(names), exclusive):
             return now
@@ -114,6 +104,18 @@ class People:
         found = rename_rows(pairs, annotator, self.clock())
         with self.ledger() as ledger:
             return sum(ledger.add(found))
+
+    def undo_rename(self, old: str, new: str, annotator: str) -> None:
+        """Take a rename back: what was said under the old name is called so again.
+
+        Raises:
+            UsageError: there is no such rename in force.
+        """
+        from curate.label.renaming import undo_row
+
+        row = undo_row(rows.rename_rows(self.db), (old, new), annotator, self.clock())
+        with self.ledger() as ledger:
+            ledger.add([row])
 
     def export(self, path: Path) -> int:
         """Write the whole ledger as JSON Lines; return the number of rows.

@@ -59,7 +59,9 @@ _NEW = (
     "(SELECT 1 FROM assignments WHERE assignments.image_id = images.image_id "
     "AND annotator = :me AND assignments.queue = :queue) AND NOT "
     + _DONE_BY_ME.format(image="images.image_id")
-    + " AND ("
+    # Most images that are done are so by decisions alone, which are soon counted.
+    + " AND (:queue != '' OR (SELECT COUNT(*) FROM decisions "
+    "WHERE decisions.image_id = images.image_id) < :overlap) AND ("
     + _PEOPLE.format(image="images.image_id")
     + ") < :overlap {order} LIMIT :n"
 )

@@ -12,7 +12,7 @@ from curate.cli import options as opt
 from curate.cli.label import AnnotatorOption
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table
-from curate.errors import ExitCode, SourceError
+from curate.errors import ExitCode, SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.catalog.class_lists import ClassList
+    from curate.project import Project
 
 NamesArgument = Annotated[
     list[str], typer.Argument(help="Names, in the order in which they are shown.", metavar="NAME…")
@@ -31,6 +32,9 @@ ExclusiveOption = Annotated[
         help="An image has one class at most, or as many as apply. [default: as before]",
         show_default=False,
     ),
+]
+UndoOption = Annotated[
+    bool, typer.Option("--undo", help="Take back the rename of OLD to NEW, also of a merge.")
 ]
 
 
@@ -86,11 +90,23 @@ def rename(
     session: Session,
     old: Annotated[str, typer.Argument(help="Its name so far.")],
     new: Annotated[str, typer.Argument(help="Its new name; a class of that name takes it in.")],
+    undo: UndoOption = False,
     annotator: AnnotatorOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Give a class another name, or merge it into another. No annotation is changed."""
-    return _rename(session, {old: new}, annotator, dry_run)
+    if not undo:
+        return _rename(session, {old: new}, annotator, dry_run)
+    if dry_run:
+        raise UsageError("--undo takes back one rename: there is nothing to try")
+    with session.project({"label.annotator": annotator}) as project:
+        project.people.undo_rename(old, new, _who(project))
+        names = project.people.class_list().names
+    session.show(
+        {"undone": {old: new}, "classes": list(names)},
+        lambda console: console.print(f"{old} is called {old} again", markup=False),
+    )
+    return ExitCode.DONE
 
 
 def map_classes(
@@ -107,10 +123,9 @@ def _rename(
     session: Session, pairs: Mapping[str, str], annotator: str | None, dry_run: bool
 ) -> ExitCode:
     from curate.label.renaming import rename_rows
-    from curate.labeling import user_name
 
     with session.project({"label.annotator": annotator}) as project:
-        who = project.settings.label.annotator.strip() or user_name(project.environ)
+        who = _who(project)
         rows = rename_rows(pairs, who, project.clock())
         if not dry_run:
             project.made()
@@ -131,6 +146,12 @@ def _rename(
 
     session.show(document, draw)
     return ExitCode.DONE
+
+
+def _who(project: Project) -> str:
+    from curate.labeling import user_name
+
+    return project.settings.label.annotator.strip() or user_name(project.environ)
 
 
 def _read_map(path: Path) -> dict[str, str]:

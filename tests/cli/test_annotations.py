@@ -172,6 +172,16 @@ def test_classes_are_set_listed_renamed_and_merged(folder: Path, tmp_path: Path)
     assert {name: n["after"] for name, n in taken.items() if n["after"]} == {"outdoors": 2 * SIZE}
 
 
+def test_a_merge_can_be_taken_back(folder: Path) -> None:
+    run(folder, "classes", "rename", "beach", "city", "--annotator", "ada")
+    assert run(folder, "classes", "list")["classes"] == ["city"]
+    done = run(folder, "classes", "rename", "beach", "city", "--undo", "--annotator", "bob")
+    assert done["classes"] == ["beach", "city"]
+    assert run(folder, "status")["classes"] == {"beach": SIZE, "city": SIZE}
+    error = run(folder, "classes", "rename", "beach", "city", "--undo", code=2)
+    assert "was not renamed" in error["message"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -20,7 +20,7 @@ from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from tests.docs.pages import ROOT, blocks, console_lines
 
-PAGES = ("README.md", "docs/quickstart.md", "docs/fetch.md", "docs/sources.md")
+PAGES = ("README.md", "docs/quickstart.md", "docs/fetch.md", "docs/sources.md", "docs/labels.md")
 
 
 @pytest.fixture(scope="module")
