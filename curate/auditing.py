@@ -73,12 +73,13 @@ class Auditing:
     Args:
         project: opened in the thread that uses this.
         manifest: only the images of this manifest; empty: all kept images.
+        queue: the queue that pages begin with; empty: none.
 
     Raises:
-        UsageError: there is no such manifest.
+        UsageError: there is no such manifest or queue.
     """
 
-    def __init__(self, project: Project, manifest: str = "") -> None:
+    def __init__(self, project: Project, manifest: str = "", queue: str = "") -> None:
         self.project = project
         self.people = project.people
         self.db = project.look()
@@ -89,6 +90,11 @@ class Auditing:
         self._signature: tuple[Any, ...] = ()
         self._queues: dict[str, tuple[Any, ...]] = {}
         self._look_again = 0.0
+        self._unlooked = True
+        sizes = queues.queue_sizes(self.db)
+        if queue and queue not in sizes:
+            known = f"there are: {', '.join(sizes)}" if sizes else "there are none yet"
+            raise UsageError(f"there is no queue {queue!r}", known)
         self.refresh()
 
     @cached_property
@@ -102,14 +108,17 @@ class Auditing:
         have changed costs a look at all of them, and is found out now and then.
         """
         version = pages.data_version(self.db)
-        if version == self._version:
-            return
-        self._version = version
         began = time.monotonic()
-        if began >= self._look_again:
+        is_new = version != self._version
+        self._version = version
+        self._unlooked |= is_new
+        if self._unlooked and began >= self._look_again:
             self._look()
+            self._unlooked = False
             took = time.monotonic() - began
             self._look_again = began + max(LOOK_EVERY_S, LOOK_SHARE * took)
+        elif not is_new:
+            return
         elif ledger_rows.last_rename(self.db) != self._renamed:
             self._read_all()
         else:

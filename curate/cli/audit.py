@@ -81,10 +81,10 @@ def audit(
     project.learning.fill_queue(queue)
     options = Options(manifest, queue, overlap)
     with audit_page(session.project, session.folder, names, options, port) as page:
-        _tell(session, page)
-        if open_browser:
-            webbrowser.open(page.links[names[0]])
         try:
+            _tell(session, page)
+            if open_browser:
+                webbrowser.open(page.links[names[0]])
             page.serve()
         except KeyboardInterrupt:
             pass  # this is how it is meant to end

@@ -122,7 +122,9 @@ def open_desk(make_project: Callable[[], Project], options: Options) -> Desk:
     painters = ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 2)), "audit-painter")
     try:
         deciding = writer.submit(lambda: Deciding(make_project())).result()
-        auditing = reader.submit(lambda: Auditing(make_project(), options.manifest)).result()
+        auditing = reader.submit(
+            lambda: Auditing(make_project(), options.manifest, options.queue)
+        ).result()
     except BaseException:
         for pool in (reader, writer, painters):
             with suppress(RuntimeError):

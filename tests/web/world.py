@@ -123,7 +123,9 @@ def make_world(
     return World(folder, truth)
 
 
-def propose(db: Database, truth: Mapping[str, str], names: Sequence[str], wrong: float) -> None:
+def propose(
+    db: Database, truth: Mapping[str, str], names: Sequence[str], wrong: float, at: float = 2.0
+) -> None:
     """Let a model propose classes: wrong for a share of the images."""
     rng = random.Random(1)
     missed = set(rng.sample(sorted(truth), round(len(truth) * wrong)))
@@ -132,7 +134,7 @@ def propose(db: Database, truth: Mapping[str, str], names: Sequence[str], wrong:
     for image_id, name in truth.items():
         said = rng.choice([each for each in names if each != name]) if image_id in missed else name
         score = rng.uniform(0.4, 0.9)
-        rows.append(Proposal(image_id, MODEL, (said,), score, {said: score}, 2.0))
+        rows.append(Proposal(image_id, MODEL, (said,), score, {said: score}, at))
     record_proposals(db, rows)
 
 
