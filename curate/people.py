@@ -19,7 +19,7 @@ from curate.catalog.class_lists import ClassList
 from curate.catalog.database import Database
 from curate.catalog.queues import Queued, write_queue
 from curate.config import Settings
-from curate.errors import StoreError, UsageError
+from curate.errors import StoreError
 from curate.progress import Progress, silent
 from curate.records import Annotation, Label, Proposal
 
