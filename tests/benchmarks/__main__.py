@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import catalog, dedupe, fetch, split
+from tests.benchmarks import catalog, dedupe, fetch, models, split
 from tests.benchmarks.report import Options, write_section
 
 BENCHMARKS: Final[Mapping[str, tuple[str, Callable[[Options], str]]]] = {
     "fetch": ("Fetch", fetch.bench),
     "catalog": ("Catalog and command line", catalog.bench),
     "dedupe": ("Near-duplicates", dedupe.bench),
+    "models": ("Pre-labelling", models.bench),
     "split": ("Splits", split.bench),
 }
 PAGE: Final = Path("docs/benchmarks.md")
