@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import catalog, dedupe, fetch, models, split
+from tests.benchmarks import catalog, dedupe, fetch, manifest, models, split
 from tests.benchmarks.report import Options, write_section
 
 BENCHMARKS: Final[Mapping[str, tuple[str, Callable[[Options], str]]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, Callable[[Options], str]]]] = {
     "dedupe": ("Near-duplicates", dedupe.bench),
     "models": ("Pre-labelling", models.bench),
     "split": ("Splits", split.bench),
+    "manifest": ("Manifests", manifest.bench),
 }
 PAGE: Final = Path("docs/benchmarks.md")
 
