@@ -106,7 +106,7 @@ class Finder:
         name = request.source_name
         if name is None:
             return []
-        source = create(name, self._context(request))
+        source = create(name, self.context(request))
         texts: Sequence[str | None] = request.queries or (None,)
         return [(source, self._query(request, text)) for text in texts]
 
@@ -129,7 +129,7 @@ class Finder:
         for search in searches.unfinished(db):
             request, query = asked(search)
             try:
-                source = create(search.source, self._context(request))
+                source = create(search.source, self.context(request))
             except CurateError as error:
                 self._notify(f"A search was not resumed: {error.message}.")
                 continue
@@ -241,7 +241,7 @@ class Finder:
 
     def send_pings(self, db: Database) -> None:
         """Tell Unsplash which photos were downloaded, as its guidelines require."""
-        pings.send(db, self._context(FetchRequest()))
+        pings.send(db, self.context(FetchRequest()))
 
     def _search(self, db: Database, source: Source, query: Query, request: FetchRequest) -> Search:
         search = searches.open_search(
@@ -271,7 +271,8 @@ class Finder:
             limit=request.limit,
         )
 
-    def _context(self, request: FetchRequest) -> SourceContext:
+    def context(self, request: FetchRequest) -> SourceContext:
+        """Return what a source gets from outside for this request."""
         return SourceContext(
             environ=self._environ,
             unsplash_url=self._settings.unsplash.url,

@@ -21,6 +21,7 @@ from curate.cli import (
     export,
     fetch,
     folder,
+    gbif,
     label,
     manifest,
     plan,
@@ -45,6 +46,7 @@ app = typer.Typer(
 
 for module in (
     fetch,
+    gbif,
     plan,
     status,
     dedupe,

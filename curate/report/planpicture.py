@@ -88,10 +88,10 @@ def _shapes(sizes: Sequence[int], plan: Plan) -> list[Shape]:
         y = at(1, 10**power)[1]
         shapes.append(Line(((LEFT, y), (LEFT + wide, y)), SOFT, 0.5))
         shapes.append(Words(LEFT - 8, y + 4, f"{10**power:,}", anchor="end"))
-    for power in range(int(across) + 1):
-        shapes.append(
-            Words(at(10**power, 1)[0], TOP + high + 20, f"{10**power:,}", anchor="middle")
-        )
+    shapes.extend(
+        Words(at(10**power, 1)[0], TOP + high + 20, f"{10**power:,}", anchor="middle")
+        for power in range(int(across) + 1)
+    )
     shapes.append(
         Words(LEFT + wide / 2, HEIGHT - 14, "classes, the largest first", anchor="middle")
     )

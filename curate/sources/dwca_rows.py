@@ -38,7 +38,7 @@ ROLES = {
     "publisher": ("publisher", "providerliteral"),
     "record": ("occurrenceid",),
 }
-"""Columns that may play a role, in Simple Multimedia and in Audiovisual; the first that is there."""
+"""Columns that may play a role, in Simple Multimedia and Audiovisual; the first that is there."""
 _FULL_DATE = r"^\d{4}-\d{2}-\d{2}"
 
 
