@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,16 @@ from tests.dedupe.test_command import picture
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    return imported(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for tests that write nothing."""
+    return imported(tmp_path_factory.mktemp("project"))
+
+
+def imported(tmp_path: Path) -> Path:
     """Eight pictures of noise, of which two have a smaller copy, and one of fog."""
     photos = tmp_path / "photos"
     for seed in range(9):
@@ -74,10 +85,91 @@ def test_fetch_refuses_a_licence_that_there_is_not(tmp_path: Path) -> None:
     assert "cc-by-nc" in said.output
 
 
-def test_every_reason_to_leave_an_image_out_is_explained(project: Path) -> None:
+def test_every_flag_of_balance_reaches_the_recipe(project: Path) -> None:
     import json
 
-    left_out = json.loads(curate(project, "balance", "--dry-run", "--json").stdout)["left_out"]
+    words = shlex.split(
+        "balance --min-per-class 2 --max-per-class 8 --downsample 6 --keep spread "
+        "--spread-by author,width_px --upsample max --negatives 0.5 --trust source --where "
+        "width_px>=100 --splits 0.5,0.25,0.25 --group-by author --folds 3 --fresh "
+        "--include-unlabelled --seed 4 --dry-run --json"
+    )
+    # Nobody says the author of these pictures.
+    assert "no image says its author" in curate(project, *words).output
+    words[words.index("--group-by") + 1] = "occurrence,source_id"
+    said = curate(project, *words)
+    assert said.exit_code == 0, said.output
+    assert sum(json.loads(said.stdout)["images"].values()) == 6
+    made = curate(project, *(word for word in words if word != "--dry-run"))
+    assert made.exit_code == 0, made.output
+    recipe = json.loads((project / "manifests/v0001/manifest.json").read_text())["recipe"]
+    assert recipe == {
+        "min_per_class": 2,
+        "max_per_class": 8,
+        "splits": [0.5, 0.25, 0.25],
+        "seed": 4,
+        "licenses": [],
+        "trust": "source",
+        "exclusive": None,
+        "downsample": 6,
+        "keep": "spread",
+        "spread_by": ["author", "width_px"],
+        "upsample": "max",
+        "negatives": 0.5,
+        "where": "width_px>=100",
+        "group_by": ["occurrence", "source_id"],
+        "holdout_by": "",
+        "folds": 3,
+        "sticky": False,
+        "include_unlabelled": True,
+    }
+
+
+def test_balance_tells_what_proves_the_split_and_what_is_kept(project: Path) -> None:
+    assert curate(project, "dedupe").exit_code == 0
+    first = curate(project, "balance").output
+    assert "proof: 0 of 9 groups on two sides; the nearest images across sides differ in" in first
+    assert "classes are off their shares by" in first
+    picture(50).save(project / "photos" / "noise" / "50.png")
+    assert curate(project, "import", str(project / "photos"), "--quiet").exit_code == 0
+    assert "9 images stay where v0001 had them" in curate(project, "balance").output
+    fresh = curate(project, "balance", "--fresh").output
+    assert "stay where" not in fresh
+    held = curate(project, "balance", "--fresh", "--holdout-by", "width_px").output
+    assert "held out for test: width_px 200" in held or "leaves nothing to train on" in held
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--where", "width_px >"), "cannot be read"),
+        (("--where", "breite > 3"), "no image has a column 'breite'"),
+        (("--downsample", "most"), "--downsample takes min or a whole number"),
+        (("--downsample", "0"), "--downsample takes min or a number from 1"),
+        (("--upsample", "min"), "--upsample takes max or a whole number"),
+        (("--keep", "first"), "--keep must be one of random, best, spread"),
+        (("--negatives", "1.5"), "--negatives"),
+        (("--folds", "1"), "--folds must be 2 to 100"),
+        (("--group-by", "nothing"), "no image has a column 'nothing'"),
+        (("--holdout-by", "year"), "no image says its year"),
+        (("--holdout-by", "format", "--splits", "0.9,0.1,0"), "--holdout-by needs a test split"),
+        (("--min-per-class", "5", "--downsample", "3"), "--downsample 3 is below"),
+    ],
+)
+def test_a_flag_that_cannot_be_used_is_refused_in_one_line(
+    untouched: Path, words: tuple[str, ...], said: str
+) -> None:
+    found = curate(untouched, "balance", *words)
+    assert found.exit_code == 2
+    assert said in found.output
+    assert len(found.output.strip().splitlines()) == 1
+    assert not (untouched / "manifests").exists()
+
+
+def test_every_reason_to_leave_an_image_out_is_explained(untouched: Path) -> None:
+    import json
+
+    left_out = json.loads(curate(untouched, "balance", "--dry-run", "--json").stdout)["left_out"]
     page = (Path(__file__).parents[2] / "docs" / "reference" / "output.md").read_text("utf-8")
     assert left_out.keys() == LEFT_OUT.keys()
     assert all(f"| `{reason}` |" in page for reason in left_out)
