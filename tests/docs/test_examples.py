@@ -20,7 +20,14 @@ from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from tests.docs.pages import ROOT, blocks, console_lines
 
-PAGES = ("README.md", "docs/quickstart.md", "docs/fetch.md", "docs/sources.md", "docs/labels.md")
+PAGES = (
+    "README.md",
+    "docs/quickstart.md",
+    "docs/fetch.md",
+    "docs/sources.md",
+    "docs/labels.md",
+    "docs/balance.md",
+)
 
 
 @pytest.fixture(scope="module")
