@@ -127,9 +127,17 @@ def _draw_manifest(console: Console, manifest: Manifest, n_classes: int) -> None
     if info["negatives"]:
         _line(console, "of no class", f"{info['negatives']:,}")
     _line(console, "groups", f"{info['groups']:,}, none of them on two sides")
-    recipe = ", ".join(f"{key} {_value(value)}" for key, value in info["recipe"].items())
-    _line(console, "recipe", recipe)
+    _line(console, "recipe", _recipe(info["recipe"]))
     _line(console, manifest.version, str(manifest.path))
+
+
+def _recipe(recipe: Mapping[str, Any]) -> str:
+    """Return the settings that are not the defaults."""
+    from curate.pack.recipe import Recipe
+
+    usual = Recipe().to_json()
+    own = [f"{key} {_value(v)}" for key, v in recipe.items() if v != usual.get(key)]
+    return ", ".join(own) or "nothing but defaults"
 
 
 def _line(console: Console, title: str, text: str) -> None:
@@ -209,7 +217,8 @@ def verify(
     def draw(console: Console) -> None:
         _print_some(console, [f"{row['kind']:10} {row['path']}: {row['detail']}" for row in faults])
         what = f"{found.n_images:,} images and " if not no_images else ""
-        console.print(f"{what}{found.n_manifests:,} manifests checked, {len(faults):,} faults")
+        manifests = "1 manifest" if found.n_manifests == 1 else f"{found.n_manifests:,} manifests"
+        console.print(f"{what}{manifests} checked, {len(faults):,} faults")
 
     session.show(document, draw)
     return ExitCode.FAULTS_FOUND if faults else ExitCode.DONE
