@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,12 +144,13 @@ class Auditing:
         proposed: list[tuple[str, ...] | None] = []
         scores: list[float | None] = []
         renames = self.people.renames()
+        named = cache(renames.names)
         for each in chain.from_iterable(pages.offered(self.db)):
             if self._only is not None and each.image_id not in self._only:
                 continue
             ids.append(each.image_id)
             hidden = each.is_blind or each.classes is None
-            proposed.append(None if hidden else renames.names(each.classes or ()))
+            proposed.append(None if hidden else named(each.classes or ()))
             scores.append(None if hidden else each.score)
         self.grid = Grid(ids, proposed, scores)
         self.grid.set_classes(self.people.class_list().names)
@@ -159,6 +160,7 @@ class Auditing:
                 of.setdefault(str(row[1].image_id), []).append(renames.apply(row))
             for image_id, said in of.items():
                 self.grid.decide(image_id, said)
+        self.grid.page(View(), "", 1)  # sorts everything before anybody asks
 
     def _follow(self) -> None:
         """Take in the rows that the ledger has gained."""

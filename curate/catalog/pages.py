@@ -7,8 +7,9 @@ once, in pages by image id, and afterwards only what has changed. Nothing here u
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from curate.catalog.database import Database
@@ -87,14 +88,19 @@ WHERE excluded IS NULL AND images.image_id > ? ORDER BY images.image_id LIMIT ?
 def offered(db: Database) -> Iterator[list[Offered]]:
     """Yield all kept images in pages, ordered by image id."""
     after = ""
+    read = cache(_names)  # a few lists of classes make up all rows
     while rows := db.all(_OFFERED, (after, PAGE_ROWS)):
         after = rows[-1][0]
-        yield [_offered(row) for row in rows]
+        yield [_offered(row, read) for row in rows]
 
 
-def _offered(row: tuple[Any, ...]) -> Offered:
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+def _offered(row: tuple[Any, ...], read: Callable[[str], tuple[str, ...]]) -> Offered:
     image_id, classes, score, hinted, is_negative, is_blind = row
-    names = tuple(json.loads(hinted if classes is None else classes))
+    names = read(hinted if classes is None else classes)
     if classes is None and not names and not is_negative:
         return Offered(image_id, None, None, bool(is_blind))
     return Offered(image_id, names, score, bool(is_blind))

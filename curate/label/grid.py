@@ -124,6 +124,7 @@ class Grid:
         self._people: dict[str, _Decided] = {"": self._nothing()}
         self._places: dict[str, Indices] = {}
         self._ranks: dict[str, int] = {}
+        self._orders: dict[str, Indices] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -149,7 +150,10 @@ class Grid:
 
     def set_classes(self, names: Sequence[str]) -> None:
         """Say in which order classes stand."""
-        self._ranks = {name: place for place, name in enumerate(names)}
+        ranks = {name: place for place, name in enumerate(names)}
+        if ranks != self._ranks:
+            self._ranks = ranks
+            self._orders.clear()
 
     def set_queue(self, queue: str, image_ids: Sequence[str]) -> None:
         """Say which images a queue holds, most urgent first."""
@@ -184,9 +188,10 @@ class Grid:
             size: as many at most.
         """
         chosen = self._chosen(view)
-        total = len(chosen)
+        total = int(np.count_nonzero(chosen))
         anchor = self.find([after]) if after else np.empty(0, np.int64)
-        ordered = self._ordered(view, np.union1d(chosen, anchor) if len(anchor) else chosen)
+        chosen[anchor] = True
+        ordered = self._ordered(view, chosen)
         if len(anchor):
             place = np.flatnonzero(ordered == anchor[0])
             ordered = ordered[int(place[0]) + 1 :] if len(place) else ordered
@@ -197,7 +202,9 @@ class Grid:
         anchor = self.find([image_id])
         if not len(anchor):
             return []
-        ordered = self._ordered(view, np.union1d(self._chosen(view), anchor))
+        chosen = self._chosen(view)
+        chosen[anchor] = True
+        ordered = self._ordered(view, chosen)
         place = np.flatnonzero(ordered == anchor[0])
         end = int(place[0]) if len(place) else 0
         return self.image_ids(ordered[max(0, end - size) : end])
@@ -242,7 +249,7 @@ class Grid:
             return np.zeros(len(self.ids), np.bool_)
         return np.asarray(decided.queue == number)
 
-    def _chosen(self, view: View) -> Indices:
+    def _chosen(self, view: View) -> Mask:
         decided = self._decided(view.person)
         mask = np.ones(len(self.ids), np.bool_)
         if view.queue:
@@ -254,7 +261,7 @@ class Grid:
             mask &= decided.standing == Standing[view.state.upper()]
         if view.name is not None:
             mask &= self._having(view.name, self._combos(decided))
-        return np.flatnonzero(mask)
+        return mask
 
     def _having(self, name: str, combos: npt.NDArray[np.int32]) -> Mask:
         has = np.array(
@@ -262,20 +269,32 @@ class Grid:
         )
         return np.asarray(has[combos])  # NONE, the last, has nothing
 
-    def _ordered(self, view: View, at: Indices) -> Indices:
+    def _ordered(self, view: View, chosen: Mask) -> Indices:
         """Sort images: by place in a queue, else by class and score; ties by id."""
-        if view.queue and view.queue in self._places:
+        if not view.queue and view.state in ("open", "all"):
+            order = self._as_proposed(view.sort)
+            return order[chosen[order]]
+        at = np.flatnonzero(chosen)
+        if view.queue in self._places:
             places = np.full(len(self.ids), len(self.ids), np.int64)
             places[self._places[view.queue]] = np.arange(len(self._places[view.queue]))
             return at[np.argsort(places[at], kind="stable")]
+        return at[self._sorted(view.sort, at, self._combos(self._decided(view.person)))]
+
+    def _as_proposed(self, sort: str) -> Indices:
+        """All images: what is to be done keeps its place meanwhile, so it is sorted once."""
+        order = self._orders.get(sort)
+        if order is None:
+            every = np.arange(len(self.ids))
+            order = self._orders[sort] = self._sorted(sort, every, self.proposed)
+        return order
+
+    def _sorted(self, sort: str, at: Indices, combos: npt.NDArray[np.int32]) -> Indices:
         scores = self.scores[at]
-        if view.sort == "score":
-            return at[np.argsort(scores, kind="stable")]
-        # What is to be done keeps its place while it is being done.
-        stays = view.state in ("open", "all")
-        combos = self.proposed if stays else self._combos(self._decided(view.person))
+        if sort == "score":
+            return np.argsort(scores, kind="stable")
         ranks = self._class_ranks()[combos[at]]
-        return at[np.lexsort((-scores if view.sort == "best" else scores, ranks))]
+        return np.lexsort((-scores if sort == "best" else scores, ranks))
 
     def _class_ranks(self) -> Indices:
         """Rank of each combination of classes, by the class list; no proposal comes last."""
