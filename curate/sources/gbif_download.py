@@ -26,7 +26,7 @@ _WHO = "GBIF"
 _KEY = re.compile(r"^\d{7}-\d{15}$")
 _RANGE = re.compile(r"^\s*(-?\d+(?:\.\d+)?|\*)\s*,\s*(-?\d+(?:\.\d+)?|\*)\s*$")
 _OURS = ("limit", "offset", "facet", "facetLimit", "facetOffset", "mediaType")
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 MAX_BREAKS = 8
 """How often in a row a transfer may break without a byte gained."""
 
