@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import annotations as rows
-from curate.catalog import annotators, assignments, class_lists
+from curate.catalog import assignments, class_lists
 from curate.catalog.class_lists import ClassList
 from curate.catalog.database import Database
 from curate.catalog.queues import Queued, write_queue
@@ -165,25 +164,6 @@ class People:
             db.close()
 
     # Several people
-
-    def invite(self, name: str) -> str:
-        """Let a person in; return the secret for their link, which is shown this once.
-
-        An earlier link of theirs works no more.
-
-        Raises:
-            UsageError: the name cannot be used.
-        """
-        from curate.label.ledger import check_name
-
-        check_name(name)
-        secret = token_urlsafe(32)
-        annotators.add(self.db, name, secret, self.clock())
-        return secret
-
-    def annotator_of(self, secret: str) -> str | None:
-        """Return whose link holds this secret; None if nobody's does."""
-        return annotators.by_secret(self.db, secret)
 
     def next_batch(
         self,
@@ -342,6 +322,7 @@ class People:
 
         ids = [each.image_id for each in page]
         current, proposals, renames = self.current(ids), self.proposals(ids), self.renames()
+        limits = rows.thresholds(self.db)
         verdicts = self._verdicts() if any(len(each) > 1 for each in current.values()) else {}
         for each in page:
             proposal = proposals[each.image_id]
@@ -352,23 +333,21 @@ class People:
                     decisions=current.get(each.image_id, ()),
                     verdict=verdicts.get(each.image_id),
                     proposal=proposal,
-                    thresholds={} if proposal is None else self._thresholds(proposal),
+                    thresholds=self._thresholds(proposal, limits[proposal.model])
+                    if proposal is not None
+                    else {},
                     hints=renames.names(hints),
                     from_query=each.from_query,
                     disputed=each.disputed,
                 ),
             )
 
-    def _thresholds(self, proposal: Proposal) -> Mapping[str, float]:
+    def _thresholds(self, proposal: Proposal, own: Mapping[str, float]) -> Mapping[str, float]:
         """Return the scores from which a proposal is a label: its model's, else the settings'."""
-        known = self._known.get("thresholds")
-        if known is None:
-            known = self._known["thresholds"] = (None, rows.thresholds(self.db))
         default = self.settings.label.threshold
         found: dict[str, float] = {"": default} if default else {}
         renames = self.renames()
         after = renames.after(proposal.made_at) if renames else 0
-        own: Mapping[str, float] = known[1].get(proposal.model, {})
         for name, least in own.items():
             now = renames.name(name, after)
             found[now] = max(least, found.get(now, least)) if name else least

@@ -237,3 +237,12 @@ def test_a_shown_url_has_no_password(url: str, shown: str) -> None:
 def test_a_huge_number_is_refused(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"CURATE_{name}"):
         load(tmp_path, {f"CURATE_{name}": value}, {})
+
+
+@pytest.mark.parametrize("text", ["1", '"yes"', "[true]"])
+def test_what_is_true_or_false_takes_nothing_else(tmp_path: Path, text: str) -> None:
+    assert load(write(tmp_path, "[classes]\nexclusive = true\n"), {}, {}).classes.exclusive
+    assert not load(tmp_path, {"CURATE_CLASSES_EXCLUSIVE": "False"}, {}).classes.exclusive
+    write(tmp_path, f"[classes]\nexclusive = {text}\n")
+    with pytest.raises(ConfigError, match="exclusive"):
+        load(tmp_path, {}, {})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,7 +77,13 @@ def import_(
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Add exported annotations that are not known yet: all of them, or none."""
-    with Bars(session) as bars, session.project(progress=bars) as project:
+    with ExitStack() as opened:
+        bars = opened.enter_context(Bars(session))
+        project = opened.enter_context(session.project(progress=bars))
+        if dry_run and not project.exists:
+            # Tried in a catalog that goes away: the folder is not to become a project.
+            aside = Path(opened.enter_context(TemporaryDirectory()))
+            project = opened.enter_context(replace(session, folder=aside).project(progress=bars))
         project.made()
         done = project.people.import_(file, dry_run=dry_run)
     verb = "would be added" if dry_run else "added"

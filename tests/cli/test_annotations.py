@@ -120,6 +120,7 @@ def test_a_ledger_goes_out_and_in_unchanged(folder: Path, tmp_path: Path) -> Non
     other = tmp_path / "other"
     tried = run(other, "annotations", "import", tmp_path / "a.jsonl", "--dry-run")
     assert (tried["lines"], tried["added"], tried["unknown_images"]) == (3, 3, 2)
+    assert not other.exists()
     assert run(other, "annotations", "import", tmp_path / "a.jsonl")["added"] == 3
     assert run(other, "annotations", "import", tmp_path / "a.jsonl")["added"] == 0
     said = curate("annotations", "export", "-C", other)

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.catalog import annotators
 from curate.catalog.queues import Queued, in_queue, queue_sizes, read_queue, write_queue
-from curate.errors import UsageError
 from curate.people import People
 from curate.project import Project
 from curate.records import Annotation, Kind
@@ -128,29 +126,6 @@ def test_no_order_of_asking_gives_an_image_to_too_many(asks: list[tuple[str, int
             if is_done:
                 decide(here.people, who, ids)
         assert all(len(people) <= 2 for people in holders.values())
-
-
-def test_a_link_lets_in_whom_it_was_made_for_until_another_is_made(tmp_path: Path) -> None:
-    with project(tmp_path, 1) as here:
-        first = here.people.invite("ada")
-        assert here.people.annotator_of(first) == "ada"
-        second = here.people.invite("ada")
-        assert here.people.annotator_of(first) is None
-        assert here.people.annotator_of(second) == "ada"
-        held = here.db.all("SELECT * FROM annotators")
-        assert second not in str(held), "the secret itself is kept nowhere"
-        assert annotators.shut_out(here.db, "ada")
-        assert here.people.annotator_of(second) is None
-        with pytest.raises(UsageError, match="annotator"):
-            here.people.invite("")
-
-
-def test_everyone_who_was_invited_or_has_decided_is_listed(tmp_path: Path) -> None:
-    with project(tmp_path, 2) as here:
-        here.people.invite("ada")
-        decide(here.people, "bob", [image_id(0), image_id(1)])
-        found = [(e.name, e.has_link, e.images) for e in annotators.everyone(here.db)]
-        assert found == [("ada", True, 0), ("bob", False, 2)]
 
 
 def test_a_queue_is_written_as_a_whole_and_read_in_order(tmp_path: Path) -> None:

@@ -81,7 +81,11 @@ def test_dawid_skene_helps_class_by_class_too() -> None:
 
 @pytest.mark.parametrize(
     ("method", "exclusive"),
-    [("majority", True), ("majority", False), ("dawid-skene", True)],
+    [
+        ("majority", True),
+        ("majority", False),
+        pytest.param("dawid-skene", True, marks=pytest.mark.slow),
+    ],
 )
 def test_the_order_of_answers_does_not_matter(method: str, exclusive: bool) -> None:
     votes, _ = simulated(60, seed=4)

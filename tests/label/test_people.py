@@ -9,6 +9,7 @@ import pytest
 
 from curate.catalog import images, searches
 from curate.catalog.candidates import record
+from curate.catalog.class_lists import ClassList
 from curate.catalog.database import Database
 from curate.catalog.proposals import ModelRow, record_model, record_proposals
 from curate.catalog.queues import read_queue
@@ -71,6 +72,27 @@ def test_classes_that_become_one_count_each_image_once(tmp_path: Path) -> None:
         here.people.rename({"tabby": "cat", "persian": "cat"}, "ada")
         assert [(each.name, each.images) for each in here.status()[1]] == [("cat", 3)]
         assert labels(here.people)[image_id(0)].classes == ("cat",)
+
+
+def test_status_counts_annotations_and_proposals(tmp_path: Path) -> None:
+    with project(tmp_path, 3) as here:
+        proposes(here.db, 0, "beach", beach=0.9)
+        proposes(here.db, 1, "city", city=0.9)
+        add(here.people, label(0, "a"), label(0, "b", by="bob"), label(1, "a"), undo("ada-1-a"))
+        found = here.status()[0]
+        assert (found.annotations, found.annotated, found.annotators) == (4, 1, 2)
+        assert (found.proposals, found.models) == (2, 1)
+
+
+def test_the_class_list_is_set_or_in_the_settings_or_what_hints_say(tmp_path: Path) -> None:
+    with project(tmp_path, 1, "hint") as here:
+        assert here.people.class_list() == ClassList(0, ("hint",), False)
+    (tmp_path / "curate.toml").write_text('[classes]\nnames = ["b", "a"]\nexclusive = true\n')
+    with Project(tmp_path) as here:
+        assert here.people.class_list() == ClassList(0, ("b", "a"), True, True)
+        here.people.set_classes(["c"], exclusive=False)
+        found = here.people.class_list()
+        assert (found.version, found.names, found.exclusive) == (1, ("c",), False)
 
 
 def test_people_who_disagree_are_a_conflict_or_a_consensus_as_configured(tmp_path: Path) -> None:

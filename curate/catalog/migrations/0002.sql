@@ -46,12 +46,6 @@ CREATE TABLE decisions (
 ) WITHOUT ROWID;
 CREATE INDEX decisions_annotator ON decisions (annotator);
 
-CREATE TABLE annotators (
-    name TEXT PRIMARY KEY,
-    token_hash TEXT,                  -- SHA-256 of the secret in the link; NULL: no link
-    added_at REAL NOT NULL
-) WITHOUT ROWID;
-
 CREATE TABLE sessions (
     hash TEXT PRIMARY KEY,            -- SHA-256 of the secret in a browser's cookie
     annotator TEXT NOT NULL,
