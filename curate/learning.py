@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from curate.assist.embed import Embedder
     from curate.assist.evaluate import Evaluation
     from curate.assist.head import Fitted
-    from curate.assist.model import Floats
+    from curate.assist.model import Floats, Model
     from curate.assist.pays import Pays
     from curate.grading import Graded, GradeRequest
     from curate.project import Project
@@ -117,9 +117,7 @@ class Learning:
         lessons = self.lessons(request)
         check_enough(lessons.labels, lessons.names, lessons.groups.tolist())
         embedder = Embedder(request.backbone, request.preset, wish=Wish(output=request.output))
-        for each in embedder.model.guesses:
-            if not each.startswith("outputs "):  # they are embeddings, whatever they look like
-                self.project.notify(f"{request.backbone.name}: {each}")
+        self._tell(request.backbone, embedder.model)
         lessons, embeddings = self.embedded(lessons, embedder)
         fitted = self.fit(lessons, embeddings, is_weighted=request.is_weighted, seed=request.seed)
         data = merge(
@@ -272,6 +270,16 @@ class Learning:
                 "name one with --backbone FILE.onnx",
             )
         return Embedder(Path(last.backbone), last.preset)
+
+    def _tell(self, backbone: Path, model: Model) -> None:
+        for each in model.guesses:
+            if not each.startswith("outputs "):  # they are embeddings, whatever they look like
+                self.project.notify(f"{backbone.name}: {each}")
+        if model.outputs in ("softmax", "sigmoid"):
+            self.project.notify(
+                f"{backbone.name} answers scores of classes, not embeddings: it works, but the "
+                "same model without its last layer works better"
+            )
 
     def _note(
         self,

@@ -90,6 +90,16 @@ class Lessons:
         return np.asarray(self.labels.argmax(axis=1), dtype=np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is kept of a labelled image: there may be a million."""
+
+    image_id: str
+    format: str
+    groups: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
 def collect(project: Project, trust: str | None = None) -> Lessons:
     """Return all images with a label that counts.
 
@@ -107,7 +117,7 @@ def collect(project: Project, trust: str | None = None) -> Lessons:
         )
     only_people = level in ("human", "consensus")
     left_out: Counter[str] = Counter()
-    found: list[tuple[KeptImage, Label]] = []
+    found: list[_Row] = []
     for page in _decided(project) if only_people else images.kept(project.look()):
         labels = _labels(project, page)
         for each in page:
@@ -115,7 +125,7 @@ def collect(project: Project, trust: str | None = None) -> Lessons:
             if why := _unusable(label, TRUSTED[level]):
                 left_out[why] += label.audited
             else:
-                found.append((each, label))
+                found.append(_Row(each.image_id, each.format, each.groups, label.classes))
     return _lessons(project, found, {why: n for why, n in left_out.items() if n})
 
 
@@ -145,7 +155,7 @@ def apart_from(project: Project, lessons: Lessons, held_out: frozenset[str]) -> 
         return lessons
     pages = _chosen(project, sorted(held_out | set(lessons.image_ids)))
     everyone = list(chain.from_iterable(pages))
-    groups = group_numbers(everyone)
+    groups = group_numbers([each.groups for each in everyone])
     known = {each.image_id: group for each, group in zip(everyone, groups.tolist(), strict=True)}
     taboo = {known[each] for each in held_out if each in known}
     chosen = np.array([known[each] not in taboo for each in lessons.image_ids], dtype=bool)
@@ -198,41 +208,35 @@ def _unusable(label: Label, trusted: Container[Origin | None]) -> str | None:
     return None
 
 
-def _lessons(
-    project: Project, found: Sequence[tuple[KeptImage, Label]], left_out: Mapping[str, int]
-) -> Lessons:
+def _lessons(project: Project, found: Sequence[_Row], left_out: Mapping[str, int]) -> Lessons:
     classes = project.people.class_list()
-    occurring = {name for _, label in found for name in label.classes}
+    occurring = {name for each in found for name in each.classes}
     known = [name for name in classes.names if name in occurring]
     names = [*known, *sorted(occurring - set(known))]
-    has_none = any(not label.classes for _, label in found)
-    if classes.exclusive and has_none:
+    if classes.exclusive and not all(each.classes for each in found):
         names.append("")
     place = {name: column for column, name in enumerate(names)}
     labels = np.zeros((len(found), len(names)), dtype=bool)
-    for row, (_, label) in enumerate(found):
-        for name in label.classes or (("",) if classes.exclusive else ()):
+    for row, each in enumerate(found):
+        for name in each.classes or (("",) if classes.exclusive else ()):
             labels[row, place[name]] = True
-    kept = [each for each, _ in found]
     return Lessons(
-        image_ids=tuple(each.image_id for each in kept),
-        paths=tuple(project.store.path(each.image_id, each.format) for each in kept),
+        image_ids=tuple(each.image_id for each in found),
+        paths=tuple(project.store.path(each.image_id, each.format) for each in found),
         names=tuple(names),
         is_exclusive=classes.exclusive,
         labels=labels,
-        groups=group_numbers(kept),
+        groups=group_numbers([each.groups for each in found]),
         left_out=left_out,
     )
 
 
-def group_numbers(kept: Sequence[KeptImage]) -> Ints:
+def group_numbers(hints: Sequence[Sequence[str]]) -> Ints:
     """Return of which group each image is, by number; images that share a hint share one."""
     import pyarrow as pa
 
     from curate.pack import groups
 
-    if not kept:
+    if not hints:
         return np.zeros(0, dtype=np.int64)
-    return groups.group_numbers(
-        pa.array([list(each.groups) for each in kept], pa.list_(pa.string()))
-    )
+    return groups.group_numbers(pa.array([list(each) for each in hints], pa.list_(pa.string())))

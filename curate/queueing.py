@@ -201,7 +201,7 @@ def _groups(project: Project, image_ids: Sequence[str]) -> tuple[list[str], list
             for start in range(0, len(image_ids), PAGE)
         )
     )
-    return [each.image_id for each in kept], group_numbers(kept).tolist()
+    return [each.image_id for each in kept], group_numbers([each.groups for each in kept]).tolist()
 
 
 def _bare(project: Project, pages: Iterator[list[KeptImage]]) -> Lessons:

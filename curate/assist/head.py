@@ -234,9 +234,10 @@ class _Fitter:
         is_flat = deviation < TINY * (1 + np.abs(self._mean))
         scale = np.where(is_flat, 0, 1 / np.where(is_flat, 1, deviation))
         scale /= np.sqrt(max(1, embeddings.shape[1]))
-        scaled = (embeddings - self._mean) * scale
-        axes = np.linalg.eigh(scaled.T @ scaled)[1][:, ::-1][:, :MOST_AXES]
-        self.inputs = scaled @ axes
+        scaled = (embeddings - self._mean.astype(np.float32)) * scale.astype(np.float32)
+        spread = (scaled.T @ scaled).astype(np.float64)
+        axes = np.linalg.eigh(spread)[1][:, ::-1][:, :MOST_AXES]
+        self.inputs = (scaled @ axes.astype(np.float32)).astype(np.float64)
         self._back = scale[:, None] * axes
 
     def fit(self, chosen: Bools, labels: Bools, strength: float) -> tuple[Floats, Floats]:

@@ -30,15 +30,14 @@ def uncertainty(scores: Mapping[str, float], *, is_exclusive: bool) -> float:
 
     Args:
         scores: class to probability.
-        is_exclusive: one class each, so that the two best compete.
+        is_exclusive: one class each, so that the two best compete; what is missing to 1 is
+            the probability of "none of them", which competes too.
     """
     if not scores:
         return 1.0
     if not is_exclusive:
         return 1.0 - min(abs(2 * score - 1) for score in scores.values())
-    best = sorted(scores.values(), reverse=True)
-    if len(best) == 1:
-        return 1.0 - abs(2 * best[0] - 1)
+    best = sorted([*scores.values(), max(0.0, 1 - sum(scores.values()))], reverse=True)
     return 1.0 - (best[0] - best[1])
 
 

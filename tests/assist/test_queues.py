@@ -34,6 +34,11 @@ def test_of_several_classes_the_most_doubtful_one_counts() -> None:
     assert uncertainty({"a": 0.99, "b": 0.02}, is_exclusive=False) == pytest.approx(0.04)
 
 
+def test_an_image_that_is_surely_none_of_the_classes_is_not_uncertain() -> None:
+    assert uncertainty({"a": 0.01, "b": 0.02}, is_exclusive=True) == pytest.approx(0.05)
+    assert uncertainty({"a": 0.5, "b": 0.01}, is_exclusive=True) == pytest.approx(0.99)
+
+
 def test_without_any_score_nothing_is_known() -> None:
     assert uncertainty({}, is_exclusive=True) == 1
     assert uncertainty({"a": 0.9}, is_exclusive=True) == pytest.approx(0.2)
