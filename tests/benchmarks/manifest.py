@@ -26,7 +26,7 @@ from tests.benchmarks.runs import clean_env, table
 FULL, QUICK = 1_000_000, 50_000
 CLASSES: Final = 2_451
 PROGRAM: Final = "tests.benchmarks.manifest"
-HEAD: Final = ("what", "seconds", "peak MiB")
+HEAD: Final = ("what", "seconds", "CPU s", "peak MiB")
 READERS: Final = {
     "pandas": "pandas.read_parquet",
     "polars": "polars.read_parquet",
@@ -119,17 +119,26 @@ def make(folder: Path, n: int) -> None:
     from curate.pack import Recipe, pack
 
     given = rows_of(n)
-    marks: dict[str, float] = {}
+    marks = [_now()]
 
     def progress(stage: str, done: int, total: int | None = None, **_counts: int) -> None:
         if stage == "balance" and done == total:
-            marks[stage] = time.perf_counter()
+            marks.append(_now())
 
-    began = time.perf_counter()
     pack(given, Recipe(min_per_class=2), folder, near_duplicates_searched=True, progress=progress)
-    ended = time.perf_counter()
-    decided = marks["balance"] - began
-    print(json.dumps({"decide": decided, "write": ended - marks["balance"]}))  # noqa: T201
+    _tell(("decide", "write"), [*marks, _now()])
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _tell(names: tuple[str, ...], marks: list[tuple[float, float]]) -> None:
+    """Print wall and CPU seconds between marks, by name."""
+    spans = zip(names, zip(marks, marks[1:], strict=False), strict=True)
+    print(  # noqa: T201 - the result
+        json.dumps({name: [b - a for a, b in zip(*pair, strict=True)] for name, pair in spans})
+    )
 
 
 def check(folder: Path) -> None:
@@ -138,13 +147,12 @@ def check(folder: Path) -> None:
     from curate.pack.diff import diff
 
     path = folder / "manifests" / "v0001"
-    began = time.perf_counter()
+    marks = [_now()]
     assert verify_manifest(path) == []
-    checked = time.perf_counter()
+    marks.append(_now())
     manifest = read_manifest(path)
     assert diff(manifest, manifest).is_empty
-    compared = time.perf_counter()
-    print(json.dumps({"verify": checked - began, "diff": compared - checked}))  # noqa: T201
+    _tell(("verify", "diff"), [*marks, _now()])
 
 
 def _child(words: list[str], work: Path) -> tuple[Any, Cost]:
@@ -166,7 +174,7 @@ def bench(options: Options) -> str:
     rows = []
     with tempfile.TemporaryDirectory(prefix="curate-bench-", dir=options.work) as folder:
         work = Path(folder)
-        times: list[dict[str, float]] = []
+        times: list[dict[str, list[float]]] = []
         peak = 0.0
         for number in range(options.rounds):
             talk(f"manifest: {n:,} rows, round {number + 1}")
@@ -178,11 +186,12 @@ def bench(options: Options) -> str:
             ("decide", "group, balance, split, count"),
             ("write", "write Parquet, hashes, card, attribution, and read back for leaks"),
         ):
-            rows.append([what, f"{median(each[key] for each in times):.1f}", f"{peak:.0f}"])
+            spans = [[each[key][place] for each in times] for place in (0, 1)]
+            rows.append([what, *(f"{median(each):.1f}" for each in spans), f"{peak:.0f}"])
         project = work / "project0"
         found, cost = _child(["-m", PROGRAM, "check", str(project)], work)
-        rows.append(["`manifest verify --no-images`", f"{found['verify']:.1f}", ""])
-        rows.append(["`manifest diff`", f"{found['diff']:.1f}", f"{cost.peak_mib:.0f}"])
+        for key, what in (("verify", "`manifest verify --no-images`"), ("diff", "`manifest diff`")):
+            rows.append([what, *(f"{each:.1f}" for each in found[key]), f"{cost.peak_mib:.0f}"])
         rows += _read(project / "manifests" / "v0001", work)
     return (
         f"{n:,} rows, {CLASSES:,} classes. "
@@ -204,7 +213,7 @@ def _read(path: Path, work: Path) -> list[list[str]]:
         words = ["-c", program, str(path), str(work / "cache")]
         (n_rows, n_labels, seconds), cost = _child(words, work)
         assert [n_rows, n_labels] == want, f"{name} counts {n_rows} rows and {n_labels} labels"
-        rows.append([what, f"{seconds:.1f}", f"{cost.peak_mib:.0f}"])
+        rows.append([what, f"{seconds:.1f}", f"{cost.cpu_s:.1f}", f"{cost.peak_mib:.0f}"])
     return rows
 
 
