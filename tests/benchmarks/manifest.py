@@ -13,6 +13,7 @@ import tempfile
 import time
 from hashlib import sha256
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -135,7 +136,7 @@ def _now() -> tuple[float, float]:
 
 def _tell(names: tuple[str, ...], marks: list[tuple[float, float]]) -> None:
     """Print wall and CPU seconds between marks, by name."""
-    spans = zip(names, zip(marks, marks[1:], strict=False), strict=True)
+    spans = zip(names, pairwise(marks), strict=True)
     print(  # noqa: T201 - the result
         json.dumps({name: [b - a for a, b in zip(*pair, strict=True)] for name, pair in spans})
     )
