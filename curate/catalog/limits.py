@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
 
 _OF_SEARCH = (
@@ -69,21 +70,18 @@ def set_minimum(
                 )
 
 
-def below_minimum(db: Database) -> list[Below]:
-    """Return the classes that cannot reach their minimum any more, by name."""
-    rows = db.all(
-        "SELECT name, minimum, "
-        "COUNT(DISTINCT candidates.id), COUNT(DISTINCT IIF(state = 'pending', id_, NULL)), "
-        "COUNT(DISTINCT image_id) FROM ("
-        "SELECT classes.name, minimum, hints.candidate_id AS id_ FROM minimums "
-        "JOIN classes ON classes.id = minimums.class_id "
-        "LEFT JOIN hints ON hints.class_id = minimums.class_id) "
-        "LEFT JOIN candidates ON candidates.id = id_ GROUP BY name ORDER BY name"
-    )
+def below_minimum(db: Database, classes: Iterable[ClassCount]) -> list[Below]:
+    """Return those of some classes that cannot reach their minimum any more.
+
+    Args:
+        db: the catalog.
+        classes: as it counts them.
+    """
+    sql = "SELECT COUNT(DISTINCT candidate_id) FROM hints WHERE class_id = ?"
     return [
-        Below(name, minimum, total, images)
-        for name, minimum, total, pending, images in rows
-        if pending + images < minimum
+        Below(each.name, each.minimum, int(db.one(sql, (each.id,))[0]), each.images)
+        for each in classes
+        if each.minimum is not None and each.images + each.pending < each.minimum
     ]
 
 

@@ -123,7 +123,7 @@ def _say_short(session: Session, project: Project, classes: Sequence[ClassCount]
     """Say which classes have fewer images than they were to have."""
     from curate.catalog.limits import below_minimum
 
-    below = {each.name: each for each in below_minimum(project.db)}
+    below = {each.name: each for each in below_minimum(project.db, classes)}
     fallen = [each for each in below.values() if each.has_fallen]
     for each in fallen[:SHOWN_CLASSES]:
         session.say(

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -124,6 +125,10 @@ class Media:
         """Return the rows where the mask is true."""
         return Media(list(self._columns), [each.filter(mask) for each in self._columns.values()])
 
+    def take(self, places: pa.Array) -> Media:
+        """Return the rows at these places."""
+        return Media(list(self._columns), [each.take(places) for each in self._columns.values()])
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -167,7 +172,22 @@ def join(media: Media, job: Job, table_has_records: bool) -> tuple[Joined, Count
         media = media.filter(alive)
         places = None if places is None else places.filter(alive)
         classes = None if classes is None else classes.filter(alive)
+    firsts = _firsts(media)
+    if len(firsts) < media.n:
+        skipped["repeated"] = media.n - len(firsts)
+        media = media.take(firsts)
+        places = None if places is None else places.take(firsts)
+        classes = None if classes is None else classes.take(firsts)
     return Joined(media, places, classes), skipped
+
+
+def _firsts(media: Media) -> pa.Array:
+    """Return the rows that are not a repetition: a medium may be listed twice for a record."""
+    keys = pc.binary_join_element_wise(media.text(ID), media.text("url"), "\t").dictionary_encode()
+    numbers = keys.indices.to_numpy(zero_copy_only=False)
+    if len(keys.dictionary) == len(numbers):
+        return pa.array(np.arange(len(numbers)))
+    return pa.array(np.sort(np.unique(numbers, return_index=True)[1]))
 
 
 def _judged(checks: Mapping[str, pa.Array], n_rows: int) -> tuple[pa.Array, Counter[str]]:

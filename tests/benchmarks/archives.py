@@ -57,7 +57,13 @@ _REMARKS: Final = (
 
 
 def write_archive(
-    path: Path, n_occurrences: int, n_media: int, *, seed: int = 0, level: int = 1
+    path: Path,
+    n_occurrences: int,
+    n_media: int,
+    *,
+    seed: int = 0,
+    level: int = 1,
+    n_species: int = N_SPECIES,
 ) -> None:
     """Write an archive.
 
@@ -67,13 +73,14 @@ def write_archive(
         n_media: rows of multimedia.txt.
         seed: of all chance.
         level: of compression, 0-9.
+        n_species: classes that there are.
     """
     rng = random.Random(seed)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.writestr("meta.xml", _meta_xml())
         archive.writestr("metadata.xml", "<eml/>")
         with archive.open("occurrence.txt", "w", force_zip64=True) as file:
-            for block in _blocks(_occurrences(rng, n_occurrences)):
+            for block in _blocks(_occurrences(rng, n_occurrences, n_species)):
                 file.write(block)
         with archive.open("multimedia.txt", "w", force_zip64=True) as file:
             for block in _blocks(_media(rng, n_occurrences, n_media)):
@@ -105,12 +112,12 @@ def _species(i: int) -> tuple[str, ...]:
     )
 
 
-def _occurrences(rng: random.Random, n: int) -> Iterator[str]:
+def _occurrences(rng: random.Random, n: int, n_species: int) -> Iterator[str]:
     yield "\t".join(columns()) + "\n"
-    weights = list(accumulate(1 / (i + 20) for i in range(N_SPECIES)))
+    weights = list(accumulate(1 / (i + 20) for i in range(n_species)))
     blank = "\t" * (N_COLUMNS - len(FIRST))
-    taxa = [_species(i) for i in range(N_SPECIES)]
-    picked = rng.choices(range(N_SPECIES), cum_weights=weights, k=n)
+    taxa = [_species(i) for i in range(n_species)]
+    picked = rng.choices(range(n_species), cum_weights=weights, k=n)
     for i, which in enumerate(picked):
         yield _occurrence(rng, i, which, taxa[which], blank)
 
