@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
     from curate.learning import Learning
-    from curate.pack.result import PackResult
-    from curate.pack.recipe import Recipe
     from curate.models import Models
+    from curate.pack.recipe import Recipe
+    from curate.pack.result import PackResult
     from curate.people import People
     from curate.report.plan import Plan
 
