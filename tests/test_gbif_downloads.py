@@ -92,7 +92,7 @@ def test_a_file_of_another_length_is_refused(service: Service, project: Project)
 
 def test_a_damaged_file_is_refused(service: Service, project: Project) -> None:
     service.file = service.file[:600] + b"\0\0\0\0" + service.file[604:]
-    with pytest.raises(SourceError, match="readable zip|checksum"):
+    with pytest.raises(SourceError, match=r"readable zip|checksum"):
         GbifDownloads(project, lambda _: None).fetch(service.key)
 
 

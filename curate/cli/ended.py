@@ -133,7 +133,10 @@ def _say_short(session: Session, project: Project, classes: Sequence[ClassCount]
     if len(fallen) > SHOWN_CLASSES:
         session.say(f"and {len(fallen) - SHOWN_CLASSES:,} more classes fell below their minimum")
     if n_left_out := len(below) - len(fallen):
-        session.say(f"{n_left_out:,} classes cannot reach their minimum and were left out")
+        what = (
+            "class that cannot reach its" if n_left_out == 1 else "classes that cannot reach their"
+        )
+        session.say(f"left out: {n_left_out:,} {what} minimum")
     short = [
         each
         for each in classes

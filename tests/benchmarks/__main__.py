@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import catalog, dedupe, fetch, learning, manifest, models, split
+from tests.benchmarks import archive, catalog, dedupe, fetch, learning, manifest, models, split
 from tests.benchmarks.report import Options, write_section
 
 BENCHMARKS: Final[Mapping[str, tuple[str, Callable[[Options], str]]]] = {
     "fetch": ("Fetch", fetch.bench),
     "catalog": ("Catalog and command line", catalog.bench),
+    "archive": ("Darwin Core Archives", archive.bench),
     "dedupe": ("Near-duplicates", dedupe.bench),
     "learning": ("Learning from corrections", learning.bench),
     "models": ("Pre-labelling", models.bench),

@@ -63,7 +63,7 @@ def recorded(shared: Path, file: bytes, **more: Any) -> Service:
 
 
 @contextmanager
-def serving(service: Service) -> Iterator[Service]:
+def serving(service: Service) -> Iterator[Service]:  # noqa: C901 - a handler with its routes
     """Serve on a free port of loopback."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,6 +99,10 @@ def serving(service: Service) -> Iterator[Service]:
             elif self.path == f"{BASE}/{service.key}/citation":
                 words = "GBIF.org (4 September 2025) GBIF Occurrence Download"
                 self._answer(200, f"{words} https://doi.org/10.15468/dl.np3k7j\n".encode())
+            elif self.path.startswith("/v1/species/match"):
+                taxon = {"usageKey": 5, "scientificName": "Fungi", "rank": "KINGDOM"}
+                body = {**taxon, "matchType": "EXACT"}
+                self._answer(200, json.dumps(body).encode(), ("Content-Type", "application/json"))
             elif self.path == f"{BASE}/request/{service.key}.zip":
                 self._file()
             else:
