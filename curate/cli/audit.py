@@ -26,7 +26,9 @@ PortOption = Annotated[
         show_default=False,
     ),
 ]
-OpenOption = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")]
+NoOpenOption = Annotated[
+    bool, typer.Option("--no-open", help="Only print the link; open no browser.")
+]
 ManifestOption = Annotated[
     str, typer.Option("--manifest", metavar="vNNNN", help="Only the images of this manifest.")
 ]
@@ -60,7 +62,7 @@ def register(app: typer.Typer) -> None:
 def audit(
     session: Session,
     port: PortOption = None,
-    open_browser: OpenOption = True,
+    no_open: NoOpenOption = False,
     manifest: ManifestOption = "",
     queue: QueueOption = "",
     annotator: AnnotatorOption = None,
@@ -83,7 +85,7 @@ def audit(
     with audit_page(session.project, session.folder, names, options, port) as page:
         try:
             _tell(session, page)
-            if open_browser:
+            if not no_open:
                 webbrowser.open(page.links[names[0]])
             page.serve()
         except KeyboardInterrupt:
