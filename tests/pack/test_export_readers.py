@@ -18,14 +18,15 @@ from typing import Any
 
 import pandas
 import pytest
+from PIL import Image
 
 from curate.pack import Manifest
 from curate.pack.export import Options, find_format, huggingface, webdataset
 from curate.pack.export.run import export
-from tests.pack.photos import ONE, SEVERAL, project, truth
+from tests.pack.photos import ONE, SEVERAL, photo, project, truth
 
 SPLITS = ("train", "val", "test")
-LABELME = Path(__file__).resolve().parents[2] / ".venv-labelme" / "bin" / "python"
+ROOT = Path(__file__).resolve().parents[2]
 Found = dict[str, tuple[str, tuple[str, ...]]]
 """Image id to split and classes, as a reader saw them."""
 
@@ -224,18 +225,24 @@ def test_pycocotools_reads_the_json(manifest: Manifest) -> None:
     assert len(numbers) == len(found)
 
 
-def labelme_flags(files: Sequence[Path]) -> list[dict[str, bool]]:
+def labelme_flags(version: int, files: Sequence[Path]) -> list[dict[str, bool]]:
     """Read files with Labelme's own reader, in a process of its own."""
-    if not LABELME.is_file():
-        pytest.skip("Labelme, a separate program, is not installed in .venv-labelme")
+    python = ROOT / f".venv-labelme-{version}" / "bin" / "python"
+    if not python.is_file():
+        pytest.skip(f"Labelme {version}, a separate program, is not installed: `make labelme`")
+    # The files are told on stdin: hundreds of paths make a command that is too long.
+    reader = {
+        6: "from labelme._label_file import LabelFile as read\n",
+        7: "from labelme._label_file import read_label_file\n"
+        "read = lambda path: read_label_file(filename=path)\n",
+    }
     program = (
-        "import json, sys\n"
-        "try:\n    from labelme._label_file import LabelFile\n"
-        "except ImportError:\n    from labelme.label_file import LabelFile\n"
-        "print(json.dumps([LabelFile(path).flags for path in sys.argv[1:]]))\n"
+        f"import json, sys\n{reader[version]}"
+        "print(json.dumps([read(path).flags for path in json.load(sys.stdin)]))\n"
     )
     done = subprocess.run(
-        [LABELME, "-c", program, *map(str, files)],
+        [python, "-c", program],
+        input=json.dumps(list(map(str, files))),
         capture_output=True,
         text=True,
         check=True,
@@ -247,14 +254,38 @@ def labelme_flags(files: Sequence[Path]) -> list[dict[str, bool]]:
 
 
 @pytest.mark.slow
-def test_labelme_reads_the_flags(manifest: Manifest) -> None:
+@pytest.mark.parametrize("version", [6, 7])
+def test_labelme_reads_the_flags(manifest: Manifest, version: int) -> None:
     out = exported(manifest, "labelme")
     files = [path for split in SPLITS for path in sorted((out / split).glob("*.json"))]
     found: Found = {}
-    for path, flags in zip(files, labelme_flags(files), strict=True):
+    for path, flags in zip(files, labelme_flags(version, files), strict=True):
         labels = tuple(name for name, on in flags.items() if on and name != "reviewed")
         found[path.stem] = (path.parent.name, labels)
     assert found == truth(manifest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [6, 7])
+def test_labelme_reads_turned_images_and_odd_names(tmp_path: Path, version: int) -> None:
+    def change(rows: list[dict[str, Any]]) -> None:
+        picture = Image.new("RGB", (80, 40), "red")
+        exif = picture.getexif()
+        exif[0x0112] = 6
+        picture.save(tmp_path / "turned.jpg", exif=exif)
+        data = (tmp_path / "turned.jpg").read_bytes()
+        rows[0] = photo(tmp_path, 0, ["reviewed"], format="jpeg", data=data)
+
+    manifest = project(tmp_path, [["reviewed"], ["two\nlines"]], n=12, change=change)
+    out = exported(manifest, "labelme")
+    files = sorted(out.glob("*/*.json"))
+    names = {"reviewed (class)": "reviewed", "two lines": "two\nlines"}
+    wanted = truth(manifest)
+    for path, flags in zip(files, labelme_flags(version, files), strict=True):
+        [flag] = [name for name, on in flags.items() if on and name != "reviewed"]
+        assert wanted[path.stem] == (path.parent.name, (names[flag],))
+    sizes = {json.loads(path.read_text("utf-8"))["imageWidth"] for path in files}
+    assert sizes == {40, 32}
 
 
 def test_labelme_flags_begin_with_reviewed_and_are_those_of_the_flags_file(

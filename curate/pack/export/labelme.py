@@ -1,11 +1,15 @@
 """A Labelme JSON beside each image, its classes as flags.
 
 The flags begin with `reviewed`, which is set where a person has looked: an image without any
-class flag is then a real answer, "none of these".
+class flag is then a real answer, "none of these". A class of that name, or one with line ends,
+gets a flag that can be told apart. Sizes are those of the image as displayed, for which its
+header is read once more: Labelme refuses a file that gives others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from curate.pack.export.base import Context, Format, Item, Placed
@@ -14,6 +18,8 @@ from curate.pack.export.files import write_json
 REVIEWED = "reviewed"
 VERSION = "5.5.0"
 """Of the file format that the JSON says it has; newer Labelmes read it as their own."""
+_TURNED = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 _HOW = "```sh\nlabelme train --flags flags.txt --nodata\n```\n"
 
 
@@ -22,6 +28,7 @@ class LabelmeWriter:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._flags = flags_of(context.classes)
 
     def where(self, item: Item) -> str:
         """Return `SPLIT/IMAGE`."""
@@ -31,27 +38,60 @@ class LabelmeWriter:
         """Write the JSON of an image."""
         has = set(item.labels)
         flags = {REVIEWED: item.audited}
-        flags |= {name: name in has for name in self._context.classes}
+        flags |= {flag: name in has for flag, name in self._flags.items()}
+        folder = self._context.folder / item.split
+        width_px, height_px = _as_displayed(folder / item.file, placed)
         document: dict[str, Any] = {
             "version": VERSION,
             "flags": flags,
             "shapes": [],
             "imagePath": item.file,
             "imageData": None,
-            "imageHeight": placed.height_px,
-            "imageWidth": placed.width_px,
+            "imageHeight": height_px,
+            "imageWidth": width_px,
         }
-        write_json(self._context.folder / item.split / f"{item.stem}.json", document)
+        write_json(folder / f"{item.stem}.json", document)
 
     def close(self) -> None:
         """Write the file of flags."""
-        lines = [REVIEWED, *self._context.classes]
+        lines = [REVIEWED, *self._flags]
         text = "".join(f"{line}\n" for line in lines)
         (self._context.folder / "flags.txt").write_text(text, encoding="utf-8")
 
     def front(self) -> str:
         """Return nothing."""
         return ""
+
+
+def flags_of(classes: Iterable[str]) -> dict[str, str]:
+    """Return a flag for each class: one line, and none of them `reviewed`.
+
+    Example:
+        >>> flags_of(["beach", "reviewed"])
+        {'beach': 'beach', 'reviewed (class)': 'reviewed'}
+    """
+    flags: dict[str, str] = {}
+    for name in classes:
+        plain = " ".join(name.split()) or "(blank)"
+        flag, number = plain, 1
+        while flag in flags or flag == REVIEWED:
+            flag = f"{plain} (class)" if number == 1 else f"{plain} (class {number})"
+            number += 1
+        flags[flag] = name
+    return flags
+
+
+def _as_displayed(path: Path, placed: Placed) -> tuple[int | None, int | None]:
+    """Return width and height after the EXIF orientation; None where it cannot be read."""
+    from PIL import ExifTags, Image
+
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+    except (OSError, ValueError, SyntaxError):
+        return None, None
+    size = placed.width_px, placed.height_px
+    return size[::-1] if turned else size
 
 
 FORMAT = Format(
