@@ -120,7 +120,10 @@ class Candidate:
     query: str | None = None
     """The search text that found it."""
     group: str | None = None
-    """Group hint, e.g. `occurrence:4102`: candidates that share it stay on one split side."""
+    """Group hint, e.g. `occurrence:4102`: candidates that share it stay on one split side.
+
+    Several are separated by U+001F.
+    """
     page_url: str | None = None
     """The page a person would open."""
     author: str | None = None

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from curate.errors import SourceError
-from curate.sources.dwca_meta import Spec
+from curate.sources.dwca_meta import MAX_COLUMNS, Spec
 
 BLOCK_BYTES = 8 << 20
 """Read at a time; a longer row ends the reading."""
@@ -49,6 +49,8 @@ def n_columns(head: bytes, spec: Spec, where: str) -> int:
     fields = first_fields(head, spec)
     if not fields:
         raise SourceError(f"{where} is empty: it has no lines")
+    if len(fields) > MAX_COLUMNS:
+        raise SourceError(f"{where} has {len(fields):,} columns in its first line: it is no table")
     return len(fields)
 
 
