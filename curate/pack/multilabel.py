@@ -23,8 +23,11 @@ from curate.pack.labels import Labels, Mask
 
 _CHUNK = 4096
 """Rows looked at one by one before those that have become impossible are sieved out."""
-_NODES = 20_000
+_NODES = 1000
 """Bound of the search tree: a count, not a time, so that every machine stops at the same place."""
+_EXACT = 2000
+"""Up to so many combinations, which classes to give up is found in whole images; beyond that,
+parts of images among thousands of combinations make no difference, but the search takes minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +183,7 @@ class _Combinations:
         place[np.lexsort((np.arange(k), available))] = np.arange(k)
         found = milp(
             np.concatenate([np.zeros(n), 1 + place / (k * (k + 1.0))]),
-            integrality=np.ones(n + k),
+            integrality=np.concatenate([np.full(n, n <= _EXACT), np.ones(k)]),
             bounds=Bounds(0, np.concatenate([self.sizes, np.ones(k)])),
             constraints=[
                 LinearConstraint(least, minimum, np.inf),
