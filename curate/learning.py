@@ -209,7 +209,13 @@ class Learning:
         return write_page(graded, path)
 
     def make_queue(
-        self, name: str, n: int | None = None, seed: int = 0, backbone: Path | None = None
+        self,
+        name: str,
+        n: int | None = None,
+        seed: int = 0,
+        backbone: Path | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Made:
         """Work out anew which images a person should look at next.
 
@@ -219,13 +225,14 @@ class Learning:
             seed: of all chance in it.
             backbone: what gives embeddings, where some are needed; None: that of the last
                 training.
+            dry_run: work it out, write nothing.
 
         Raises:
             UsageError: no such queue, or something that it needs is missing.
         """
         from curate.queueing import make
 
-        return make(self, name, n, seed, backbone)
+        return make(self, name, n, seed, backbone, dry_run=dry_run)
 
     def fill_queue(self, name: str) -> Made | None:
         """Make a queue that somebody is about to go through, if it is one of ours and empty.

@@ -28,6 +28,7 @@ from curate.lessons import Lessons, collect, group_numbers
 if TYPE_CHECKING:
     from curate.catalog.images import KeptImage
     from curate.learning import Learning
+    from curate.people import People
     from curate.project import Project
 
 BLIND = "blind"
@@ -58,7 +59,15 @@ class Made:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def make(learning: Learning, name: str, n: int | None, seed: int, backbone: Path | None) -> Made:
+def make(
+    learning: Learning,
+    name: str,
+    n: int | None,
+    seed: int,
+    backbone: Path | None,
+    *,
+    dry_run: bool = False,
+) -> Made:
     """Work out a queue and write it. See `Learning.make_queue`."""
     known = (*QUEUES, DISAGREEMENTS)
     if name not in known:
@@ -72,13 +81,21 @@ def make(learning: Learning, name: str, n: int | None, seed: int, backbone: Path
         raise UsageError(f"--n {wanted} is not a number of images", "give at least 1")
     if name == DISAGREEMENTS:
         # Opinions are known already: there is nothing to withhold, and none to leave out.
-        return Made(name, project.people.queue_disagreements(), 0)
+        people = project.people
+        return Made(name, _contradicted(people) if dry_run else people.queue_disagreements(), 0)
     rows, note = QUEUES[name](learning, wanted, seed, backbone)
     share = 1.0 if name == "random" else given.blind
     rows = [replace(each, blind=is_blind(each.image_id, share)) for each in rows[:wanted]]
-    write_queue(project.db, name, rows)
-    mark_blind(project)
+    if not dry_run:
+        write_queue(project.db, name, rows)
+        mark_blind(project)
     return Made(name, len(rows), sum(each.blind for each in rows), note)
+
+
+def _contradicted(people: People) -> int:
+    from curate.label.resolve import contradicts
+
+    return sum(contradicts(each) for each in people.decided(several=True))
 
 
 def fill(learning: Learning, name: str) -> Made | None:

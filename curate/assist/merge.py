@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.assist.head import Head
-from curate.errors import StoreError, UsageError
+from curate.errors import ModelError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 OUTPUT = "scores"
 PREFIX = "curate_head_"
 """Of the names of what is appended."""
-_FLOAT16, _DOUBLE = 10, 11
 
 
 def merge(
@@ -54,6 +53,7 @@ def merge(
 
     Raises:
         UsageError: onnx is not installed, or the backbone has no such output.
+        ModelError: the runtime does not take what comes out.
     """
     try:
         import onnx
@@ -76,8 +76,22 @@ def merge(
         "curate.backbone": backbone_sha256,
     }
     _note(model, notes)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString(deterministic=True))
+    data = bytes(model.SerializeToString(deterministic=True))
+    _check(data)
+    return data
+
+
+def _check(data: bytes) -> None:
+    """Load the file as everybody will, for a backbone may be odd in ways that only this shows."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's errors share no other class
+        line = " ".join(str(error).split())[:240]
+        raise ModelError(f"no head can be put on this backbone: {line}") from error
 
 
 def write_model(path: Path, data: bytes) -> None:
@@ -105,7 +119,7 @@ def _append(graph: GraphProto, head: Head, embeddings: str) -> None:
     weights, bias, cast, flat, values, scores = _free_names(graph)
     graph.initializer.append(numpy_helper.from_array(head.weights.T.copy(), weights))
     graph.initializer.append(numpy_helper.from_array(head.bias, bias))
-    if kind in (_FLOAT16, _DOUBLE):
+    if kind != TensorProto.FLOAT:
         graph.node.append(helper.make_node("Cast", [embeddings], [cast], to=TensorProto.FLOAT))
         embeddings = cast
     graph.node.append(helper.make_node("Flatten", [embeddings], [flat], axis=1))

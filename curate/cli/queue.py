@@ -47,23 +47,26 @@ def queue(
     n: NumberOption = None,
     backbone: BackboneOption = None,
     seed: opt.SeedOption = None,
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Choose the images that are most worth a look, for `curate audit --queue NAME`."""
     with Bars(session) as bars, session.project(progress=bars) as project:
-        made = project.learning.make_queue(name, n, seed or 0, backbone)
+        made = project.learning.make_queue(name, n, seed or 0, backbone, dry_run=dry_run)
     document: dict[str, Any] = made.to_json()
-    session.show(document, lambda console: _draw(console, document))
+    session.show(document, lambda console: _draw(console, document, dry_run))
     return ExitCode.DONE
 
 
-def _draw(console: Console, document: dict[str, Any]) -> None:
+def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
     name, n = document["queue"], document["n"]
     lines = [f"{'1 image' if n == 1 else f'{n:,} images'} in the queue {name}"]
     if document["blind"]:
         lines.append(f"{document['blind']:,} of them are shown without a proposal")
     if document["note"]:
         lines.append(document["note"])
-    if n:
+    if dry_run:
+        lines.append("dry run: nothing written")
+    elif n:
         lines.append(f"look through them: `curate audit --queue {name}`")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

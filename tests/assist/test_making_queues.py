@@ -94,6 +94,18 @@ def test_a_share_of_what_waits_is_blind_whatever_queue_it_is_in(trained: Person)
     assert "blind" not in queue_sizes(project.db)
 
 
+@pytest.mark.parametrize("name", ["uncertain", "random", "disagreements"])
+def test_a_dry_run_counts_and_writes_nothing(trained: Person, name: str) -> None:
+    project = trained.project
+    Person(project, trained.truth, "bob").decide(
+        trained.some_of_each(1), said=lambda _id: ("trees",)
+    )
+    tried = project.learning.make_queue(name, 7, dry_run=True)
+    assert queue_sizes(project.db) == {}
+    assert project.learning.make_queue(name, 7) == tried
+    assert queue_sizes(project.db)[name] == tried.n > 0
+
+
 def test_a_queue_is_filled_once_when_somebody_asks_for_it(trained: Person) -> None:
     learning = trained.project.learning
     made = learning.fill_queue("uncertain")

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from curate.assist.head import Head
 from curate.assist.merge import merge, write_model
-from curate.errors import StoreError, UsageError
+from curate.errors import ModelError, StoreError, UsageError
 
 NOTE = {"height_px": 4, "width_px": 4}
 
@@ -112,6 +112,12 @@ def test_of_several_outputs_one_must_be_named() -> None:
         merged(backbone(outputs=2), output="out7")
     session = onnxruntime.InferenceSession(merged(backbone(outputs=2), output="out1"))
     assert [each.name for each in session.get_outputs()] == ["scores"]
+
+
+def test_a_backbone_whose_embeddings_have_another_size_is_refused() -> None:
+    wrong = Head(("a", "b"), True, np.ones((2, 5), np.float32), np.zeros(2, np.float32), (0.5, 0.5))
+    with pytest.raises(ModelError, match="no head can be put on this backbone"):
+        merge(backbone(), wrong, output=None, preprocess=NOTE, backbone_sha256="")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -8,15 +8,17 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from curate import Project
 from curate.assist.decode import pixels
 from curate.catalog import images, proposals, trainings
 from curate.errors import UsageError
+from curate.grading import GradeRequest
 from curate.learning import OUT, TrainRequest
 from curate.lessons import collect, held_out_images
 from curate.models import PrelabelRequest
 from curate.pack.recipe import Recipe
 from curate.records import Annotation, Kind
-from tests.assist.scenery import CLASSES, Person
+from tests.assist.scenery import CLASSES, Person, truth_of
 
 
 def test_labels_become_a_model_that_prelabel_and_any_runtime_take(
@@ -175,3 +177,25 @@ def test_embeddings_are_computed_once(person: Person, backbone: Path) -> None:
     told.clear()
     person.project.learning.train(TrainRequest(backbone, dry_run=True))
     assert "embed" not in {name for name, *_ in told}
+
+
+@pytest.mark.slow
+def test_real_photos_and_a_real_backbone(shared: Path, tmp_path: Path) -> None:
+    """Cats and dogs: 60 labels, each photo held against what the folder says."""
+    backbone = shared / "onnx" / "mobilenet_v1_1.0_224_embed_nchw_f32.onnx"
+    with Project(tmp_path, flags={"fetch.workers": 1}) as project:
+        project.import_folder(shared / "photos" / "dog-cat")
+        project.duplicates.search()
+        person = Person(project, truth_of(project))
+        project.people.set_classes(("cat", "dog"), exclusive=True)
+        known = person.some_of_each(30)
+        person.decide(known)
+        trained = project.learning.train(TrainRequest(backbone))
+        assert trained.n == 60
+        assert trained.held_out.accuracy > 0.85
+        rest = sorted(person.truth.keys() - known)
+        person.decide(rest)
+        graded = project.learning.evaluate(GradeRequest(str(trained.path)))
+        assert graded.evaluation.n == len(rest)
+        assert graded.evaluation.accuracy > 0.9
+        assert graded.evaluation.balanced_accuracy > 0.9

@@ -23,6 +23,7 @@ from tests.assist.scenery import CLASSES, Person, truth_of, write_backbone, writ
 from tests.docs.pages import ROOT, blocks, console_lines
 
 PAGE = ROOT / "docs" / "tutorial.md"
+FURTHER = (ROOT / "docs" / "train.md", ROOT / "docs" / "evaluate.md")
 OF_EACH = 50
 
 
@@ -35,23 +36,9 @@ def test_the_loop_of_the_tutorial_makes_the_model_better(
     write_backbone(tmp_path / "backbone.onnx")
     write_scenes(tmp_path / "pictures", OF_EACH, [*((name,) for name in CLASSES), ()])
     accuracies: list[float] = []
-    lines = [
-        line
-        for language, block in blocks(PAGE)
-        if language == "console"
-        for line in console_lines(block)
-    ]
-    for line in lines:
-        program, *words = shlex.split(line)
-        if program == "pip":
-            continue
-        assert program == "curate"
-        if words[0] == "audit":
-            decide(tmp_path, words[-1])
-            continue
-        done = CliRunner().invoke(app, words)
-        assert done.exit_code == 0, f"$ {line}\n{done.output}"
-        if words[0] == "prelabel":
+    for line in typed_on(PAGE):
+        run(line, tmp_path)
+        if line.startswith("curate prelabel"):
             accuracies.append(accuracy(tmp_path))
             sys.stderr.write(f"round {len(accuracies)}: {accuracies[-1]:.1%} are proposed right\n")
     assert len(accuracies) == 2
@@ -60,6 +47,28 @@ def test_the_loop_of_the_tutorial_makes_the_model_better(
     document = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert document["pays"]["agreement_blind"]["n"] >= 40
     assert document["annotations"]["images"] == 200
+    for page in FURTHER:
+        for line in typed_on(page):
+            run(line, tmp_path)
+
+
+def typed_on(page: Path) -> list[str]:
+    """Return what is typed on a page, in order."""
+    shown = [block for language, block in blocks(page) if language == "console"]
+    return [line for block in shown for line in console_lines(block)]
+
+
+def run(line: str, folder: Path) -> None:
+    """Type a line; where it opens the audit, decide the images of the queue instead."""
+    program, *words = shlex.split(line)
+    if program == "pip":
+        return
+    assert program == "curate"
+    if words[0] == "audit":
+        decide(folder, words[-1])
+        return
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, f"$ {line}\n{done.output}"
 
 
 def decide(folder: Path, queue: str) -> None:
