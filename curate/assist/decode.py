@@ -70,7 +70,7 @@ def pixels(data: bytes, wanted: Preprocess, max_pixels: int = MAX_PIXELS) -> Pix
 
 
 def _pixels(data: bytes, image: Image.Image, wanted: Preprocess) -> Pixels:
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
         upright = _on_white(ImageOps.exif_transpose(image))
@@ -79,33 +79,34 @@ def _pixels(data: bytes, image: Image.Image, wanted: Preprocess) -> Pixels:
     width, height = wanted.width_px, wanted.height_px
     if orientation in _SIDEWAYS:
         width, height = height, width
-    part = _cut(
-        Image.fromarray(_decoded(data, image, wanted, width, height)), wanted, width, height
-    )
+    part = _cut(_decoded(data, image, wanted, width, height), wanted, width, height)
     if orientation in range(2, 9):
         exif = part.getexif()
         exif[_ORIENTATION] = orientation
         part = ImageOps.exif_transpose(part)
-    return np.asarray(part)
+    return np.ascontiguousarray(np.asarray(part)[..., :3])
 
 
 def _decoded(
     data: bytes, image: Image.Image, wanted: Preprocess, width: int, height: int
-) -> Pixels:
+) -> Image.Image:
     """Decode a JPEG at the smallest size that has at least the pixels wanted."""
     import simplejpeg
+    from PIL import Image
 
     left, top, right, bottom = _box(image.width, image.height, wanted, width, height)
     shrink = min((right - left) / width, (bottom - top) / height)
     least = (image.height / shrink, image.width / shrink) if shrink >= 2 else (0, 0)
     try:
-        decoded: Pixels = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=int(least[0]), min_width=int(least[1]), strict=False
+        decoded = simplejpeg.decode_jpeg(
+            data, "RGBX", min_height=int(least[0]), min_width=int(least[1]), strict=False
         )
     except ValueError:
         # Flavours that only Pillow's libjpeg does.
-        return np.asarray(image.convert("RGB"))
-    return decoded
+        return image.convert("RGB")
+    # Four bytes a pixel is how Pillow keeps colours: it takes these as they are, without a copy.
+    size = decoded.shape[1], decoded.shape[0]
+    return Image.frombuffer("RGBX", size, decoded, "raw", "RGBX", 0, 1)
 
 
 def _cut(image: Image.Image, wanted: Preprocess, width: int, height: int) -> Image.Image:
