@@ -267,7 +267,11 @@ class Auditing:
         """Return tiles by image id, as they stand now."""
         self.refresh()
         tiles = self.tiles(annotator, image_ids, queue)
-        return {"tiles": [asdict(each) for each in tiles], "last": self._last}
+        return {
+            "annotator": annotator,
+            "tiles": [asdict(each) for each in tiles],
+            "last": self._last,
+        }
 
     def changes(self, after: int) -> dict[str, Any]:
         """Return which images have new rows in the ledger after a row."""
@@ -296,7 +300,12 @@ class Auditing:
         self, annotator: str, view: View, ids: list[str], total: int | None
     ) -> dict[str, Any]:
         tiles = self.tiles(annotator, ids, view.queue)
-        return {"tiles": [asdict(each) for each in tiles], "total": total, "last": self._last}
+        return {
+            "annotator": annotator,
+            "tiles": [asdict(each) for each in tiles],
+            "total": total,
+            "last": self._last,
+        }
 
     def _check(self, view: View) -> None:
         if view.state not in STATES:

@@ -44,7 +44,7 @@ class Audit {
     outbox.addEventListener("change", () => bar.drawSaved(outbox));
     outbox.addEventListener("fault", ({ detail }) => notice(detail));
     outbox.addEventListener("change", () => {
-      if (outbox.trouble === "stranger") this.trouble(new Stranger());
+      if (outbox.trouble === "stranger") this.trouble(new Stranger(outbox.why));
     });
     addEventListener("keydown", (event) => this.key(event));
     addEventListener("online", () => outbox.flush());
@@ -80,7 +80,7 @@ class Audit {
   }
 
   trouble(error) {
-    if (error instanceof Stranger) notice("The server does not know this browser (any more). Open the link that `curate audit` prints; what you decide meanwhile is kept here.");
+    if (error instanceof Stranger) notice(`Not let in: ${error.message}. Open a link of ${this.info.annotator} that curate audit prints; what is decided meanwhile is kept here.`);
     else notice(error.message);
   }
 

@@ -19,12 +19,14 @@ export class Outbox extends EventTarget {
     this.project = project;
     this.annotator = annotator;
     this.waiting = new Map(); // key -> decision, as far as this window knows
+    this.storing = new Set(); // keys that are on their way into the store
+    this.loose = new Fleeting(); // what the store could not take
     this.trouble = null; // null, "away" or "stranger"
     this.wait = FIRST_WAIT_MS;
     this.timer = null;
     this.sending = false;
     this.queue = () => "";
-    this.channel = new BroadcastChannel(`curate-audit-${project}`);
+    this.channel = new BroadcastChannel(`curate-audit-${project}-${annotator}`);
     this.channel.onmessage = ({ data }) => this.settle(data);
   }
 
@@ -50,12 +52,29 @@ export class Outbox extends EventTarget {
 
   /** Keep decisions and begin to send them; resolves when they are kept. */
   async add(decisions) {
-    for (const each of decisions) this.waiting.set(each.key, each);
+    for (const each of decisions) {
+      this.waiting.set(each.key, each);
+      this.storing.add(each.key);
+    }
     this.tell();
-    await this.store.put(
-      decisions.map((each) => ({ ...each, project: this.project, annotator: this.annotator })),
-    );
+    const { project, annotator } = this;
+    const rows = decisions.map((each) => ({ ...each, project, annotator }));
+    try {
+      await this.store.put(rows);
+    } catch {
+      await this.loose.put(rows);
+      this.report("This browser has no room to keep decisions: what is not saved is lost with a reload.");
+    }
+    for (const each of decisions) this.storing.delete(each.key);
     this.flush();
+  }
+
+  /** What is to be sent, oldest first. */
+  async stored() {
+    const [kept, loose] = await Promise.all(
+      [this.store, this.loose].map((store) => store.all(this.project, this.annotator)),
+    );
+    return [...kept, ...loose];
   }
 
   /** Resolves when nothing waits any more, or the server is away. */
@@ -77,20 +96,22 @@ export class Outbox extends EventTarget {
     } catch (error) {
       if (!(error instanceof Away || error instanceof Stranger)) this.report(String(error));
       this.trouble = error instanceof Stranger ? "stranger" : "away";
+      this.why = error.message;
       this.timer = setTimeout(() => this.flush(), this.wait);
       this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
     } finally {
       this.sending = false;
       this.tell();
     }
-    if (!this.trouble && this.waiting.size) this.flush();
+    if (!this.trouble && this.waiting.size > this.storing.size) this.flush();
   }
 
   async sendAll() {
     for (;;) {
-      const batch = (await this.store.all(this.project, this.annotator)).slice(0, BATCH);
+      const batch = (await this.stored()).slice(0, BATCH);
       if (!batch.length) {
-        this.waiting.clear(); // another window has sent the rest
+        // Another window has sent the rest.
+        for (const key of this.waiting.keys()) if (!this.storing.has(key)) this.waiting.delete(key);
         return;
       }
       await this.sendBatch(batch);
@@ -107,7 +128,7 @@ export class Outbox extends EventTarget {
       });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.status === 409) throw new Stranger(error.message);
+      if (error.status === 409) throw new Stranger(`this browser is ${error.told.annotator}'s now`);
       if (batch.length > 1) {
         for (const each of batch) await this.sendBatch([each]);
         return;
@@ -118,7 +139,9 @@ export class Outbox extends EventTarget {
         last: 0,
       };
     }
-    await this.store.remove(batch.map((each) => each.seq));
+    const numbers = batch.map((each) => each.seq);
+    await this.store.remove(numbers.filter((number) => number > 0));
+    await this.loose.remove(numbers);
     this.settle(told);
     this.channel.postMessage(told);
   }
@@ -208,6 +231,7 @@ class Kept {
   }
 }
 
+/** Rows in memory; their numbers are negative, so as not to be taken for kept ones. */
 class Fleeting {
   kept = false;
   rows = [];
@@ -222,7 +246,7 @@ class Fleeting {
   }
 
   async put(rows) {
-    this.rows.push(...rows.map((row) => ({ ...row, seq: ++this.seq })));
+    this.rows.push(...rows.map((row) => ({ ...row, seq: --this.seq })));
   }
 
   async remove(numbers) {

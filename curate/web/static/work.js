@@ -1,7 +1,7 @@
 // What the page works on: the view, its pages, the images, and what is decided about them.
 // Knows nothing of elements; tells whoever listens what has changed.
 
-import { Away, get, post } from "./server.js";
+import { Away, Stranger, get, post } from "./server.js";
 
 const PAGES_AHEAD = 2;
 const IMAGES_KNOWN = 3000;
@@ -104,8 +104,10 @@ export class Work extends EventTarget {
     return [this.take(told)];
   }
 
+  /** Take one page more than is still to be done: what is held here, nobody else gets. */
   async fetchGiven(asked) {
-    const size = this.size * (PAGES_AHEAD + 1);
+    const held = this.pages.flat().filter((image) => this.isOpen(this.tile(image))).length;
+    const size = held + this.size;
     const told = await get("/api/batch", { queue: this.view.queue, size });
     if (asked !== this.asked) return null;
     const shown = new Set(this.pages.flat());
@@ -120,9 +122,12 @@ export class Work extends EventTarget {
 
   /** Take in tiles; return their images. */
   take(told) {
-    this.last = Math.max(this.last, told.last ?? 0);
+    if (told.annotator !== this.info.annotator) {
+      throw new Stranger(`this browser is ${told.annotator}'s now`);
+    }
+    this.last = Math.max(this.last, told.last);
     if (this.tiles.size > IMAGES_KNOWN) this.forget();
-    for (const tile of told.tiles) this.merge(tile);
+    for (const tile of told.tiles) this.merge(tile, told.last);
     return told.tiles.map((tile) => tile.image_id);
   }
 
@@ -134,20 +139,21 @@ export class Work extends EventTarget {
   }
 
   /** The server's word, but for what this person has decided and the server does not know. */
-  merge(fresh) {
+  merge(fresh, asOf) {
     const image = fresh.image_id;
     const known = this.tiles.get(image);
+    if (known?.asOf > asOf) return; // an answer that was overtaken
     const waiting = this.outbox.latest(image);
     if (waiting) {
       const undone = waiting.kind === "undo";
       const mine = known ? known.mine : undone ? fresh.mine : decided(waiting);
-      this.tiles.set(image, { ...fresh, mine, saved: false });
+      this.tiles.set(image, { ...fresh, mine, saved: false, asOf });
       return;
     }
     if (known?.mine && known.mine.key !== fresh.mine?.key) {
       this.notes.set(image, "changed in another window");
     }
-    this.tiles.set(image, { ...fresh, saved: true });
+    this.tiles.set(image, { ...fresh, saved: true, asOf });
   }
 
   /** Load what comes after the last page, once however many ask; says whether there was more. */
@@ -176,7 +182,8 @@ export class Work extends EventTarget {
     const asked = this.asked;
     try {
       while (asked === this.asked && this.images.length) {
-        if (this.pages.length > this.at + PAGES_AHEAD || !(await this.more())) return;
+        const ahead = this.isGivenOut ? 1 : PAGES_AHEAD;
+        if (this.pages.length > this.at + ahead || !(await this.more())) return;
       }
     } catch (error) {
       if (!(error instanceof Away)) this.trouble(error);
@@ -331,12 +338,12 @@ export class Work extends EventTarget {
 
   /** The server has decisions on its disk: here is what stands there now. */
   saved({ results, tiles, last }) {
-    this.last = Math.max(this.last, last ?? 0);
+    this.last = Math.max(this.last, last);
     for (const { status, why } of results) {
       if (status === "refused") this.trouble(new Error(`One decision was not kept: ${why}`));
     }
     for (const fresh of tiles) {
-      if (this.tiles.has(fresh.image_id)) this.merge(fresh);
+      if (this.tiles.has(fresh.image_id)) this.merge(fresh, last);
       const mine = fresh.mine?.key;
       const lost = results.find((each) => each.key === mine && each.replaced);
       if (lost) this.notes.set(fresh.image_id, "you said otherwise in another window");
