@@ -23,6 +23,8 @@ BUILT_IN = {
     "dwca": "curate.sources.dwca:DwcaSource",
     "urls": "curate.sources.urls:UrlsSource",
     "folder": "curate.sources.folder:FolderSource",
+    "dataset": "curate.sources.dataset:DatasetSource",
+    "dataset": "curate.sources.dataset:DatasetSource",
 }
 GROUP = "curate.sources"
 

@@ -57,6 +57,8 @@ _BINOMIAL = re.compile(r"([A-Z][\w-]+) ([a-z][\w-]+)")
 _NUMBER = r"^[1-9]\d{0,17}$"
 _BELOW = ("", "species", "subspecies", "variety", "form", "subvariety", "subform")
 _LISTED = 12
+_TOGETHER = 24
+"""Batches whose dictionaries become one at a time."""
 _FEW = 20
 """Columns are joined while there are so many rows to a combination."""
 
@@ -110,6 +112,8 @@ def load(found: Layout, class_by: str | None, more: Iterable[str] = ()) -> Recor
     classes = None if class_name is None else _classes(columns, class_name)
     if found.occurrences is not None:
         ids, columns, classes = _one_each(ids, columns, classes)
+    # What reading a million rows took is not needed for their media.
+    pa.default_memory_pool().release_unused()
     return Records(
         ids=_numbers(ids),
         columns=columns,
@@ -149,6 +153,8 @@ def _read(table: Table, names: Sequence[str]) -> tuple[pa.Array, dict[str, pa.Di
         ids.append(first)
         for name, column in zip(names, others, strict=True):
             chunks[name].append(column.dictionary_encode())
+            if len(chunks[name]) == _TOGETHER:  # each has the common values again
+                chunks[name] = [_unified(chunks[name])]
     joined = pa.chunked_array(ids, pa.string()).combine_chunks()
     return _null_if_blank(joined), {name: _unified(each) for name, each in chunks.items()}
 

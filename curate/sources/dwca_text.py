@@ -24,7 +24,7 @@ import pyarrow.csv as pa_csv
 from curate.errors import SourceError
 from curate.sources.dwca_meta import MAX_COLUMNS, Spec
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 """Read at a time; a longer row ends the reading."""
 _TOO_MANY_BAD = 0.5
 """With more of its rows in another shape, a table is not what is said of it."""

@@ -134,11 +134,12 @@ class FolderSource:
         path = self._root.joinpath(*file.parts)
         return Candidate(
             source="folder",
-            source_id=self._prefix + "/".join(map(_escaped, file.parts)),
+            source_id=self._prefix + "/".join(map(escaped, file.parts)),
             url=path.as_uri(),
             classes=hints(query, tuple(map(_readable, file.classes))),
             query=query.text,
             meta={"split": file.split} if file.split else {},
+            split=file.split if "keep_split" in query.params else None,
         )
 
 
@@ -150,8 +151,11 @@ def id_prefix(root: Path) -> str:
     return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:8] + "/"
 
 
-def _escaped(name: str) -> str:
-    r"""Write bytes that are not UTF-8 as `\xNN`, and a backslash as two: `_unescaped` undoes it."""
+def escaped(name: str) -> str:
+    r"""Return a file name as it stands in an id; `_unescaped` undoes it.
+
+    Bytes that are not UTF-8 are written as `\xNN`, and a backslash as two.
+    """
     return _readable(name.replace("\\", "\\\\"))
 
 
