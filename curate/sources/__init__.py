@@ -24,7 +24,6 @@ BUILT_IN = {
     "urls": "curate.sources.urls:UrlsSource",
     "folder": "curate.sources.folder:FolderSource",
     "dataset": "curate.sources.dataset:DatasetSource",
-    "dataset": "curate.sources.dataset:DatasetSource",
 }
 GROUP = "curate.sources"
 
