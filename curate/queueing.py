@@ -144,7 +144,7 @@ def _uncertain(
     found.sort(key=lambda each: (-each[0], each[1]))
     ids = [image_id for _, image_id in found]
     groups = dict(zip(*_groups(project, ids), strict=True))
-    order = one_of_each(range(len(ids)), [groups.get(each, -1) for each in ids])
+    order = one_of_each(range(len(ids)), [groups[each] for each in ids])
     return [Queued(ids[place], score=round(found[place][0], 6)) for place in order], ""
 
 
