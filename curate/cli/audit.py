@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,6 +72,8 @@ def audit(
     Prints a link that is good once; the page is served until Ctrl-C. Every decision is on
     the disk before the page says "saved".
     """
+    import webbrowser
+
     from curate.web.desk import Options
     from curate.web.run import audit_page
 
