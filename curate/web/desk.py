@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 from curate.auditing import Auditing
-from curate.catalog import annotators, sessions
+from curate.catalog import sessions
 from curate.catalog.images import known_format
 from curate.deciding import Deciding
 from curate.project import Project
@@ -91,14 +91,13 @@ class Desk:
         return found
 
     async def begin_session(self, secret_hash: str, annotator: str) -> None:
-        """Keep a session, and note its annotator."""
+        """Keep a session."""
         now = time.time()
-
-        def begin(deciding: Deciding) -> None:
-            annotators.add(deciding.db, annotator, None, now)
-            sessions.begin(deciding.db, secret_hash, annotator, now, now - SESSION_S)
-
-        await self.write(begin)
+        await self.write(
+            lambda deciding: sessions.begin(
+                deciding.db, secret_hash, annotator, now, now - SESSION_S
+            )
+        )
 
     async def find_session(self, secret_hash: str) -> str | None:
         """Return whose session this is; None if there is none."""
