@@ -149,10 +149,10 @@ def _read(table: Table, names: Sequence[str]) -> tuple[pa.Array, dict[str, pa.Di
         raise SourceError(f"{table.where}: meta.xml names no id column, which media refer to")
     ids: list[pa.Array] = []
     chunks: dict[str, list[pa.Array]] = {name: [] for name in names}
-    for first, *others in table.batches([ID, *names]):
+    for first, *others in table.batches([ID, *names], coded=True):
         ids.append(first)
         for name, column in zip(names, others, strict=True):
-            chunks[name].append(column.dictionary_encode())
+            chunks[name].append(column)
             if len(chunks[name]) == _TOGETHER:  # each has the common values again
                 chunks[name] = [_unified(chunks[name])]
     joined = pa.chunked_array(ids, pa.string()).combine_chunks()

@@ -64,16 +64,24 @@ class Table:
         """Its terms, in the order of the columns."""
         return list(self.spec.fields)
 
-    def batches(self, names: Sequence[str]) -> Iterator[list[pa.Array]]:
+    def batches(self, names: Sequence[str], *, coded: bool = False) -> Iterator[list[pa.Array]]:
         """Yield columns by their lower-case names, batch by batch, as trimmed strings.
 
         A term that the table has no column of is its default, or empty.
+
+        Args:
+            names: the columns.
+            coded: give all but `ID` as dictionaries.
         """
         self.tally = Tally()
         for part in self.parts or (self.spec.location,):
             with self.archive.open(part) as file:
                 read = self._parquet if self.is_parquet else self._text
-                yield from read(file, names)
+                for columns in read(file, names, coded):
+                    yield [
+                        _coded(each) if coded and name != ID else each
+                        for name, each in zip(names, columns, strict=True)
+                    ]
 
     def count(self) -> int:
         """Count the rows, by reading all of them."""
@@ -81,10 +89,13 @@ class Table:
             pass
         return self.tally.rows
 
-    def _text(self, file: IO[bytes], names: Sequence[str]) -> Iterator[list[pa.Array]]:
+    def _text(self, file: IO[bytes], names: Sequence[str], coded: bool) -> Iterator[list[pa.Array]]:
         places = [self._place(name) for name in names]
         columns = sorted({each for each in places if each is not None} or {0})
-        for arrays in batches(file, self.spec, columns, self.width, self.where, self.tally):
+        as_codes = {each for each in columns if coded and each != self.spec.id_index}
+        for arrays in batches(
+            file, self.spec, columns, self.width, self.where, self.tally, as_codes
+        ):
             found = dict(zip(columns, arrays, strict=True))
             n_rows = len(arrays[0])
             yield [
@@ -105,9 +116,14 @@ class Table:
             return pa.array([default], pa.string()).take(pa.array([0] * n_rows, pa.int32()))
         if not default:
             return column
+        if pa.types.is_dictionary(column.type):
+            filled = pc.if_else(pc.equal(column.dictionary, ""), default, column.dictionary)
+            return pa.DictionaryArray.from_arrays(column.indices, filled)
         return pc.if_else(pc.equal(column, ""), default, column)
 
-    def _parquet(self, file: IO[bytes], names: Sequence[str]) -> Iterator[list[pa.Array]]:
+    def _parquet(
+        self, file: IO[bytes], names: Sequence[str], _coded_too: bool
+    ) -> Iterator[list[pa.Array]]:
         import pyarrow.parquet as pq
 
         with tempfile.TemporaryFile() as copy:
@@ -319,6 +335,10 @@ def _bare_spec(name: str, names: Sequence[str], delimiter: str, quote: str) -> S
         delimiter=delimiter,
         quote=quote,
     )
+
+
+def _coded(column: pa.Array) -> pa.DictionaryArray:
+    return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
 
 
 def _as_text(column: Any) -> pa.Array:

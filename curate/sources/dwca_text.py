@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -26,6 +26,7 @@ from curate.sources.dwca_meta import MAX_COLUMNS, Spec
 
 BLOCK_BYTES = 4 << 20
 """Read at a time; a longer row ends the reading."""
+_CODED = pa.dictionary(pa.int32(), pa.binary())
 _TOO_MANY_BAD = 0.5
 """With more of its rows in another shape, a table is not what is said of it."""
 
@@ -66,7 +67,13 @@ def first_fields(head: bytes, spec: Spec) -> list[str]:
 
 
 def batches(
-    file: IO[bytes], spec: Spec, columns: Sequence[int], width: int, where: str, tally: Tally
+    file: IO[bytes],
+    spec: Spec,
+    columns: Sequence[int],
+    width: int,
+    where: str,
+    tally: Tally,
+    coded: Collection[int] = (),
 ) -> Iterator[list[pa.Array]]:
     """Yield the columns asked for, batch by batch, as UTF-8 strings without outer blanks.
 
@@ -77,6 +84,7 @@ def batches(
         width: how many columns it has.
         where: the file, for messages.
         tally: counts what is read.
+        coded: columns that come as dictionaries: few distinct values, looked at once each.
 
     Raises:
         SourceError: it cannot be read, or most of its rows have another number of fields.
@@ -106,7 +114,9 @@ def batches(
             ),
             pa_csv.ConvertOptions(
                 check_utf8=False,
-                column_types=dict.fromkeys(wanted, pa.binary()),
+                column_types={
+                    names[i]: _CODED if i in coded else pa.binary() for i in columns or [0]
+                },
                 include_columns=wanted,
                 strings_can_be_null=False,
                 null_values=[],
@@ -179,6 +189,8 @@ def _codec(spec: Spec) -> str:
 
 
 def _text(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(column.indices, _text(column.dictionary))
     try:
         text = column.cast(pa.string())
     except pa.ArrowInvalid:
