@@ -1,8 +1,8 @@
 """Pre-labelling against a plain loop that decodes with Pillow and then infers.
 
-The peers take turns, and what counts is the ratio of one round. Also measured: the loop's decoding and
-its inference, each alone, and curate's own, each alone on all cores, for the bound that overlapping
-them cannot pass.
+The peers take turns, and what counts is the ratio of one round. Also measured: the loop's
+decoding and its inference, each alone, and curate's own, each alone on all cores, for the bound
+that overlapping them cannot pass.
 """
 
 from __future__ import annotations
