@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from typer import Typer
 from typer.models import ArgumentInfo
 
 from curate.cli.main import app
@@ -49,15 +50,23 @@ class Flag:
 
 
 def commands() -> dict[str, tuple[str, list[Flag]]]:
-    """Return every command by name, with its help and its flags."""
+    """Return every command by its whole name, e.g. `manifest show`, with help and flags."""
+    found = _commands(app, "")
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        found |= _commands(group.typer_instance, f"{group.name} ")
+    return dict(sorted(found.items()))
+
+
+def _commands(program: Typer, before: str) -> dict[str, tuple[str, list[Flag]]]:
     found = {}
-    for info in app.registered_commands:
+    for info in program.registered_commands:
         assert info.callback is not None
         parameters = inspect.signature(info.callback).parameters.values()
         flags = [_declared(each) for each in parameters if each.name != "ctx"]
         name = info.name or info.callback.__name__
-        found[name] = (inspect.getdoc(info.callback) or "", flags)
-    return dict(sorted(found.items()))
+        found[before + name] = (inspect.getdoc(info.callback) or "", flags)
+    return found
 
 
 def _declared(parameter: inspect.Parameter) -> Flag:
@@ -69,7 +78,8 @@ def _declared(parameter: inspect.Parameter) -> Flag:
     if isinstance(info, ArgumentInfo):
         return Flag((), info.metavar or parameter.name.upper(), text)
     # In an Annotated alias, the first spelling stands where a default stood in older Typers.
-    names = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
+    given = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
+    names = [name for each in given for name in each.split("/")]
     return Flag(tuple(sorted(names, key=len)), info.metavar or value, text)
 
 
