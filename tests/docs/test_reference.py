@@ -45,14 +45,13 @@ def test_a_page_mentions_only_commands_and_flags_that_exist(page: Path) -> None:
     known = GENERATED.commands()
     everywhere = {"-h", "--help", "--version", "--install-completion"}
     groups = {name.split()[0] for name in known if " " in name}
-    for name, *words in mentions(page):
-        if name.startswith("-"):
-            assert name in everywhere
+    for first, *rest in mentions(page):
+        if first.startswith("-"):
+            assert first in everywhere
             continue
-        if name in groups:
-            if not words:
-                continue  # the group as such
-            name = f"{name} {words.pop(0)}"
+        if first in groups and not rest:
+            continue  # the group as such
+        name, words = (f"{first} {rest[0]}", rest[1:]) if first in groups else (first, rest)
         assert name in known, f"`curate {name}` does not exist"
         flags = {spelling for flag in known[name][1] for spelling in flag.names} | everywhere
         used = {word for word in words if re.match(r"--?[a-zA-Z]", word)}
