@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from curate import config
-from curate.catalog import candidates, counts, failures, searches
+from curate.catalog import counts, failures, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database, writer_lock
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from curate.fetch.check import Decoders
     from curate.fetch.run import FetchEnd
     from curate.finding import FetchRequest, Finder, Question
+    from curate.importing import Imported, ImportRequest
     from curate.learning import Learning
     from curate.models import Models
     from curate.pack.recipe import Recipe
@@ -165,36 +166,24 @@ class Project:
             questions = finder.open(self.db, request) or finder.resumed(self.db)
             return self._rounds(finder, questions, request, pool)
 
+    def import_(self, request: ImportRequest) -> Imported:
+        """Take in a dataset that is there: copy its images, keep what it says of them.
+
+        Raises:
+            SourceError: the dataset cannot be read, or nothing in it is an image.
+            LockedError, StoreError: as for `fetch`.
+        """
+        from curate.importing import import_dataset
+
+        return import_dataset(self, request)
+
     def import_folder(
         self, path: Path, *, classes: tuple[str, ...] | None = None, link: bool = False
     ) -> FetchResult:
-        """Copy the images of a folder into the project; those that failed or changed, again.
+        """Copy the images of a tree whose folders name the classes. See `import_`."""
+        from curate.importing import ImportRequest
 
-        Args:
-            path: the folder; class hints are the names of its sub-folders.
-            classes: class hints for all its images instead.
-            link: hard-link files instead of copying them.
-
-        Raises:
-            SourceError: the folder cannot be read.
-            LockedError, StoreError: as for `fetch`.
-        """
-        from curate.fetch.check import decoders
-        from curate.finding import FetchRequest
-        from curate.reimport import requeue
-
-        request = FetchRequest(source="folder", path=path, classes=classes)
-        if not path.is_dir():
-            what = "is not a folder" if path.exists() else "does not exist"
-            raise SourceError(f"{path} {what}", "give a folder of images")
-        finder = self.finder()
-        with writer_lock(self.made(), "import"), decoders(self.store, self.settings.fetch) as pool:
-            for question in finder.open(self.db, request):
-                finder.take(self.db, question)
-            requeue(self.db, path)
-            candidates.choose_source(self.db, "folder")
-            end = self.run(pool, wait=False, link=link, only=candidates.CHOSEN)
-            return self._result(end, None)
+        return self.import_(ImportRequest(path, "folder", classes=classes, link=link)).result
 
     def preview(self, request: FetchRequest) -> dict[str, int | None]:
         """Count what each search would find, without writing anything.
@@ -258,7 +247,7 @@ class Project:
             if not (questions and end.unmet and (gained or end.tried)):
                 break
         finder.send_pings(self.db)
-        result = self._result(end, failed, tried)
+        result = self.result(end, failed, tried)
         if failed is not None and not result.counts.total:
             raise failed
         return result
@@ -282,9 +271,10 @@ class Project:
             only=only,
         )
 
-    def _result(
+    def result(
         self, end: FetchEnd, error: CurateError | None, tried: int | None = None
     ) -> FetchResult:
+        """Return how everything stands after a run."""
         return FetchResult(
             counts=counts.counts(self.db),
             classes=tuple(counts.class_counts(self.db)),

@@ -138,6 +138,8 @@ class Candidate:
     """The credit line to print."""
     meta: Mapping[str, str] = field(default_factory=dict)
     """Whatever else the source says that the manifest keeps, as text."""
+    split: str | None = None
+    """`train`, `val` or `test`: the side that its dataset has put it on, if that is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,12 @@ def requeue(db: Database, folder: Path) -> int:
 
 
 def _has_changed(url: str, image_id: str, n_bytes: int, fetched_at: float) -> bool:
-    path = Path(unquote(urlsplit(url).path, errors="surrogateescape"))
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path, errors="surrogateescape"))
     try:
         state = path.stat()
+        if parts.fragment:
+            return state.st_mtime > fetched_at  # a row of a file: its length says nothing
         if state.st_size == n_bytes and state.st_mtime <= fetched_at:
             return False
         return state.st_size != n_bytes or sha256_file(path) != image_id

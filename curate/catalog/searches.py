@@ -195,6 +195,8 @@ def add_page(
             if not isinstance(candidates, CandidateColumns):
                 _dispute(db, search_id, candidates)
             _find_hints(db, candidates, class_ids, search_id)
+        if not isinstance(candidates, CandidateColumns):
+            _keep_splits(db, search_id, candidates)
         db.execute(
             "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), "
             "given = given + ?, skipped = ? WHERE id = ?",
@@ -208,6 +210,19 @@ def add_page(
             ),
         )
         return n_new
+
+
+def _keep_splits(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
+    """Note on which sides of a split the dataset has put its images."""
+    db.many(
+        "INSERT OR REPLACE INTO given_splits (candidate_id, search_id, split) "
+        "SELECT id, ?, ? FROM candidates WHERE source = ? AND source_id = ?",
+        (
+            (search_id, each.split, each.source, clean(each.source_id))
+            for each in candidates
+            if each.split is not None
+        ),
+    )
 
 
 def _dispute(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:

@@ -6,9 +6,9 @@ The result goes to stdout as for `curate status`; the rest is talk, a line each.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curate.cli.session import Session, report_error
 from curate.cli.status import draw_status
@@ -47,6 +47,7 @@ def show_result(
     asked: Sequence[str] = (),
     *,
     retried: bool = False,
+    added: Mapping[str, Any] | None = None,
 ) -> ExitCode:
     """Print the result and what there is to say of it; return the exit code.
 
@@ -57,6 +58,7 @@ def show_result(
         result: how it ended.
         asked: query texts and paths of this run.
         retried: whether the run was asked to try failures again.
+        added: what else the JSON document holds.
     """
     from curate.catalog import failures
 
@@ -64,11 +66,11 @@ def show_result(
     classes = list(result.classes)
     document = status_json(result.counts, classes, dict(result.skipped))
     session.show(
-        {**document, "run": asdict(run)},
+        {**document, "run": asdict(run), **(added or {})},
         lambda console: draw_status(console, result.counts, classes, result.skipped),
     )
     if not session.as_json:
-        _say_run(session, run)
+        _say_run(session, run, result.counts.total - before.total)
     for name in failures.empty_searches(project.db, asked):
         session.say(f"{name}: the source has no candidates")
     _say_denied(session, project)
@@ -98,9 +100,9 @@ def _run(before: Counts, result: FetchResult) -> Run:
     )
 
 
-def _say_run(session: Session, run: Run) -> None:
+def _say_run(session: Session, run: Run, n_new: int) -> None:
     if not run.tried:
-        session.say("this run: nothing new")
+        session.say(f"this run: {n_new:,} new candidates" if n_new > 0 else "this run: nothing new")
         return
     copies = "duplicate" if run.duplicate == 1 else "duplicates"
     images = "image" if run.stored == 1 else "images"

@@ -1,9 +1,8 @@
-"""`curate fetch` and `curate import`: finding candidates, getting images."""
+"""`curate fetch`: finding candidates, getting images."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,7 +11,6 @@ from curate.cli.asking import path_of, request_of, side_px
 from curate.cli.ended import show_result
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
-from curate.cli.tables import draw_table
 from curate.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -22,9 +20,8 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
+    """Add the command to the program."""
     command(app)(fetch)
-    command(app, "import")(import_)
 
 
 def fetch(
@@ -99,32 +96,6 @@ def fetch(
         return show_result(session, project, before, result, asked, retried=bool(retry))
 
 
-def import_(
-    session: Session,
-    folder: Annotated[
-        Path, typer.Argument(help="A folder; sub-folders name the classes.", metavar="DIR")
-    ],
-    class_: opt.ClassOption = None,
-    link: opt.LinkOption = False,
-    workers: opt.WorkersOption = None,
-    dry_run: opt.DryRunOption = False,
-) -> ExitCode:
-    """Copy a folder's images into the project; it stays as it is."""
-    classes = None if class_ is None else (class_,)
-    flags = {"fetch.workers": workers}
-    if dry_run:
-        return _preview_import(session, request_of(source="folder", path=folder, class_=class_))
-    bars = Bars(session)
-    with session.project(flags, bars) as project:
-        before = project.status()[0]
-        with bars:
-            result = project.import_folder(folder, classes=classes, link=link)
-        code = show_result(session, project, before, result, [str(folder.resolve())])
-    if class_ is None and result.counts.total and not any(each.name for each in result.classes):
-        session.say("no classes: sub-folders name them, or give --class NAME")
-    return code
-
-
 def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> ExitCode:
     with session.project(flags) as project:
         found = project.preview(request)
@@ -137,17 +108,4 @@ def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> 
         console.print(f"{pending:,} candidates are pending; nothing was written")
 
     session.show({"would_search": found, "pending": pending}, draw)
-    return ExitCode.DONE
-
-
-def _preview_import(session: Session, request: FetchRequest) -> ExitCode:
-    with session.project() as project:
-        found = project.plan(request).classes
-
-    def draw(console: Console) -> None:
-        rows = [(name or "(no class)", n) for name, n in sorted(found.items())]
-        draw_table(console, ("class", "image files"), rows)
-        console.print("nothing was written")
-
-    session.show({"would_import": dict(found)}, draw)
     return ExitCode.DONE

@@ -22,6 +22,7 @@ from curate.cli import (
     fetch,
     folder,
     gbif,
+    importing,
     label,
     manifest,
     plan,
@@ -46,6 +47,7 @@ app = typer.Typer(
 
 for module in (
     fetch,
+    importing,
     gbif,
     plan,
     status,

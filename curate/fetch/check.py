@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from curate.config import FetchSettings
 from curate.engine.local import Pool
+from curate.fetch.inside import take_out
 from curate.fetch.verify import Limits, verify
 from curate.records import Reason, Refused, Verified
 from curate.store import Store, UnreadableError
@@ -35,6 +36,8 @@ class Job:
     """Hard-link the original instead of copying it."""
     anew: bool = False
     """Decode it even if the store has a file of these bytes."""
+    inside: str = ""
+    """Where in the original the image is, e.g. `row=12&column=image`; empty: it is the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ def _stage(store: Store, job: Job, max_bytes: int) -> Refused | None:
             pass
     except OSError as error:
         return Refused(Reason.UNREADABLE, error.strerror or str(error))
+    if job.inside:
+        return take_out(original, job.inside, Path(job.staged), max_bytes)
     if n_bytes == 0:
         return Refused(Reason.EMPTY, "a file of no bytes")
     if n_bytes > max_bytes:

@@ -217,8 +217,9 @@ class _Loop:
 
     def _local_job(self, item: Item) -> Job:
         staged = self._staging / f"{self._token}-local-{item.pending.id}.part"
-        original = unquote(urlsplit(item.pending.url).path, errors="surrogateescape")
-        return Job(str(staged), original, self._link)
+        url = urlsplit(item.pending.url)
+        original = unquote(url.path, errors="surrogateescape")
+        return Job(str(staged), original, self._link, inside=url.fragment)
 
     def _submit(self, item: Item, job: Job) -> None:
         self._jobs[self._pool.submit(job)] = (item, job)

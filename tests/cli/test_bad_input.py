@@ -61,7 +61,7 @@ CASES = [
     Case("missing list", ("fetch", "--urls", "nowhere.csv"), 1, "source", "nowhere.csv"),
     Case("missing folder", ("fetch", "--folder", "nowhere"), 1, "source", "nowhere"),
     Case("missing import", ("import", "nowhere"), 1, "source", "nowhere"),
-    Case("import of nothing", ("import",), 2, "usage", "DIR"),
+    Case("import of nothing", ("import",), 2, "usage", "PATH"),
     Case("no size", ("fetch", "--side", "abc"), 2, "usage", "--side 'abc'"),
     Case("size zero", ("fetch", "--side", "0"), 2, "usage", "--side '0'"),
     Case("no reason", ("fetch", "--retry", "nonsense"), 2, "usage", "'nonsense'"),

@@ -17,14 +17,14 @@ from curate.sources.folder import FolderSource
 def test_each_source_is_made_by_its_name(tmp_path: Path) -> None:
     context = SourceContext(path=tmp_path)
     made: list[Source] = [create(name, context) for name in curate.sources.BUILT_IN]
-    assert [one.name for one in made] == ["unsplash", "gbif", "dwca", "urls", "folder"]
-    assert [one.is_remote for one in made] == [True, True, False, False, False]
+    assert [one.name for one in made] == ["unsplash", "gbif", "dwca", "urls", "folder", "dataset"]
+    assert [one.is_remote for one in made] == [True, True, False, False, False, False]
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="'flickr'") as caught:
         create("flickr", SourceContext())
-    assert "unsplash, gbif, dwca, urls, folder" in caught.value.hint
+    assert "unsplash, gbif, dwca, urls, folder, dataset" in caught.value.hint
 
 
 def test_third_parties_add_theirs_by_entry_point(
@@ -32,7 +32,7 @@ def test_third_parties_add_theirs_by_entry_point(
 ) -> None:
     point = EntryPoint("herbarium", "curate.sources.folder:FolderSource", "curate.sources")
     monkeypatch.setattr(curate.sources, "entry_points", lambda group: [point])
-    assert names() == ["unsplash", "gbif", "dwca", "urls", "folder", "herbarium"]
+    assert names() == ["unsplash", "gbif", "dwca", "urls", "folder", "dataset", "herbarium"]
     assert isinstance(create("herbarium", SourceContext(path=tmp_path)), FolderSource)
 
 

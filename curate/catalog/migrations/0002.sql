@@ -155,3 +155,12 @@ CREATE TABLE turns (
     candidate_id INTEGER NOT NULL REFERENCES candidates (id),
     PRIMARY KEY (class_id, place)
 ) WITHOUT ROWID;
+
+-- Datasets that were imported with their splits.
+
+CREATE TABLE given_splits (
+    candidate_id INTEGER NOT NULL REFERENCES candidates (id),
+    search_id INTEGER NOT NULL REFERENCES searches (id), -- the import that says so
+    split TEXT NOT NULL,              -- train, val or test
+    PRIMARY KEY (candidate_id, search_id)
+) WITHOUT ROWID;
