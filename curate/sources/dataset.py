@@ -18,7 +18,7 @@ from curate.errors import SourceError, UsageError
 from curate.records import Candidate
 from curate.sources import datasets
 from curate.sources.base import Page, Query, SourceContext, hints, limited
-from curate.sources.datasets.base import Entry, Left, Options
+from curate.sources.datasets.base import Entry, Left, Options, above
 from curate.sources.folder import escaped, id_prefix
 
 PAGE_ENTRIES = 1000
@@ -177,7 +177,7 @@ class _Maker:
 
 
 def _root(path: Path, options: Options) -> Path:
-    return (options.images or (path if path.is_dir() else path.parent)).absolute()
+    return (options.images or (path if path.is_dir() else above(path))).absolute()
 
 
 def options_of(params: Mapping[str, Sequence[str]]) -> Options:

@@ -17,6 +17,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol, TypeVar
 
 from curate.errors import SourceError
+from curate.licenses import normalise
 from curate.sources.folder import EXTENSIONS, SPLITS
 
 WEB = ("http://", "https://")
@@ -156,6 +157,16 @@ def split_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def with_license(facts: Mapping[str, str]) -> Mapping[str, str]:
+    """Return facts in which a licence has its SPDX id."""
+    said = facts.get("license") or facts.get("license_url")
+    if not said:
+        return {key: text for key, text in facts.items() if text}
+    known = normalise(said)
+    found = {"license": known.id, "license_url": facts.get("license_url") or known.url}
+    return {**facts, **{key: text for key, text in found.items() if text}}
+
+
 def is_image(path: Path) -> bool:
     """Tell by its name whether a file is an image."""
     return path.suffix[1:].lower() in EXTENSIONS
@@ -167,6 +178,11 @@ def listing(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
         return []
+
+
+def above(path: Path) -> Path:
+    """Return the folder of a dataset that is a file: what `annotations/` stands in."""
+    return path.parent.parent if path.parent.name == "annotations" else path.parent
 
 
 def head(path: Path, n_bytes: int = SNIFFED_BYTES) -> bytes:

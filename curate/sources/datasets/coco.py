@@ -21,12 +21,14 @@ from curate.sources.datasets.base import (
     Found,
     Left,
     Options,
+    above,
     head,
     is_file,
     is_url,
     listing,
     read_json,
     split_of,
+    with_license,
 )
 
 
@@ -62,9 +64,7 @@ class Coco:
         Raises:
             SourceError: no file can be read, or one is not COCO's.
         """
-        root = path if path.is_dir() else path.parent
-        if root.name == "annotations" and not path.is_dir():
-            root = root.parent
+        root = path if path.is_dir() else above(path)
         chosen = [path] if is_file(path) else _chosen(path)
         if not chosen:
             raise SourceError(f"{path} holds no COCO annotations", "give the JSON file itself")
@@ -108,7 +108,7 @@ def _entries(path: Path, root: Path, options: Options) -> Found:
             continue
         classes = tuple(marks.get(image.id, {}))
         meta = {"file_name": image.name}
-        facts = {"license": licenses[image.license]} if image.license in licenses else {}
+        facts = with_license({"license": licenses.get(image.license, "")})
         found = files.find(image.name)
         if isinstance(found, Path):
             yield Entry(image.name, found, classes=classes, split=side, facts=facts, meta=meta)

@@ -66,7 +66,11 @@ def _read(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), _plain_pickles():
             warnings.simplefilter("ignore")  # PyTables and pandas warn of names and of each other
-            return pd.read_hdf(path)
+            with pd.HDFStore(str(path), mode="r") as store:
+                keys = store.keys()
+                if len(keys) != 1:
+                    raise ValueError(f"it has {len(keys)} tables, not one")
+                return store.get(keys[0])
     except _RefusedError as error:
         raise SourceError(f"{path} holds {error}, which may run code: it was not opened") from error
     except (ValueError, KeyError, TypeError, AttributeError, tables.HDF5ExtError) as error:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import SourceError
-from curate.licenses import normalise
 from curate.sources import tables
 from curate.sources.datasets.base import (
     Entry,
@@ -29,6 +28,7 @@ from curate.sources.datasets.base import (
     is_url,
     listing,
     split_of,
+    with_license,
 )
 from curate.sources.tables import Batch
 from curate.sources.urls import ALIASES
@@ -304,19 +304,9 @@ def _entry(
         None if isinstance(found, Path) else url,
         classes=classes,
         split=split_of(_text(row.get(columns.split))) if columns.split else None,
-        facts=_with_license({key: text for key, text in facts.items() if text}),
+        facts=with_license({key: text for key, text in facts.items() if text}),
         meta=meta,
     )
-
-
-def _with_license(facts: Mapping[str, str]) -> Mapping[str, str]:
-    """Give licences their SPDX ids."""
-    said = facts.get("license") or facts.get("license_url")
-    if said is None:
-        return facts
-    known = normalise(said)
-    found = {"license": known.id, "license_url": facts.get("license_url") or known.url}
-    return {**facts, **{key: text for key, text in found.items() if text}}
 
 
 def _text(value: Any) -> str:
