@@ -30,7 +30,7 @@ test-all: $(VENV)/.installed-test ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 slow: $(VENV)/.installed-test ## only the slow tests
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m slow -n auto --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-lint ## ruff, mypy, the rules for imports
 	$(BIN)/ruff check .
