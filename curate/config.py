@@ -68,6 +68,9 @@ class FetchSettings:
     max_wait_s: float = _setting(
         120.0, "longest wait for retries that are due later, before stopping", flag="--max-wait"
     )
+    placeholder_urls: int = _setting(
+        10, "URLs of one host with the same picture that make it a stand-in; 0: never"
+    )
     allow_hosts: tuple[str, ...] = _setting(
         (), "host names or CIDRs that the guard lets through", flag="--allow-host"
     )

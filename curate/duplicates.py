@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.catalog import groups, quality
+from curate.catalog import groups, placeholders, quality
 from curate.catalog.database import MEMORY, Database, writer_lock
 from curate.catalog.semantic import SEMANTIC
 from curate.config import Settings
@@ -109,7 +109,10 @@ class Duplicates:
         """
         with self.writing("include"):
             image_id = groups.find_image(self.db, prefix)
-            return image_id, groups.include(self.db, image_id, self.clock())
+            reason = groups.include(self.db, image_id, self.clock())
+            if reason == placeholders.REASON:
+                placeholders.bring_back(self.db, image_id)
+            return image_id, reason
 
     def not_same(self, one: str, other: str) -> tuple[str, str]:
         """Declare that two images are different, for good; regroup what they belong to.

@@ -10,7 +10,7 @@ on its timing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from curate.catalog.database import Database
 from curate.records import Reason, State, Verified
@@ -201,20 +201,27 @@ def next_due(db: Database, after: float, choice: Choice) -> float | None:
     return None if due_at is None else float(due_at)
 
 
-def record(db: Database, outcomes: Sequence[Outcome], now: float) -> None:
+def record(db: Database, outcomes: Sequence[Outcome], now: float) -> set[str]:
     """Write what became of a group of candidates, all or nothing.
+
+    Bytes that are known to be a host's stand-in are a failure.
 
     Args:
         db: the catalog.
         outcomes: at most one for each candidate.
         now: Unix seconds, kept as the time of fetching.
+
+    Returns:
+        The images that have come again.
     """
+    again = set()
     with db.transaction():
         for each in outcomes:
             if each.verified is None:
                 _record_failure(db, each)
-            else:
-                _record_image(db, each, each.verified, now)
+            elif _record_image(db, each, each.verified, now):
+                again.add(each.verified.image_id)
+    return again
 
 
 def _record_failure(db: Database, each: Outcome) -> None:
@@ -234,10 +241,18 @@ def _record_failure(db: Database, each: Outcome) -> None:
     )
 
 
-def _record_image(db: Database, each: Outcome, image: Verified, now: float) -> None:
+def _record_image(db: Database, each: Outcome, image: Verified, now: float) -> bool:
+    """Record an image; return whether another candidate had brought it already."""
     known = db.execute(
-        "SELECT first_id FROM images WHERE image_id = ?", (image.image_id,)
+        "SELECT first_id, excluded FROM images WHERE image_id = ?", (image.image_id,)
     ).fetchone()
+    if known is not None and known[1] == Reason.PLACEHOLDER:
+        detail = "the same bytes as a host's stand-in"
+        _record_failure(db, replace(each, reason=Reason.PLACEHOLDER, detail=detail))
+        db.execute(
+            "UPDATE candidates SET image_id = ? WHERE id = ?", (image.image_id, each.candidate_id)
+        )
+        return False
     state = State.STORED
     if known is None:
         _insert_image(db, each.candidate_id, image, now)
@@ -254,6 +269,7 @@ def _record_image(db: Database, each: Outcome, image: Verified, now: float) -> N
         "tries = tries + 1, due_at = 0, image_id = ? WHERE id = ?",
         (state, each.http_status, image.image_id, each.candidate_id),
     )
+    return known is not None
 
 
 def _insert_image(db: Database, candidate_id: int, image: Verified, now: float) -> None:
@@ -287,8 +303,8 @@ def requeue(db: Database, reasons: Iterable[Reason]) -> int:
     marks = ", ".join("?" * len(chosen))
     with db.transaction():
         cursor = db.execute(
-            "UPDATE candidates SET state = 'pending', tries = 0, limited = 0, due_at = 0 "  # noqa: S608 - marks
-            f"WHERE state = 'failed' AND reason IN ({marks})",
+            "UPDATE candidates SET state = 'pending', tries = 0, limited = 0, due_at = 0, "  # noqa: S608 - marks
+            f"image_id = NULL WHERE state = 'failed' AND reason IN ({marks})",
             chosen,
         )
         return cursor.rowcount

@@ -73,7 +73,8 @@ GROUP BY class_id, state
 # What is pending is the rest: most of a large catalog is, and needs no look at its rows.
 
 _LEFT_OUT = """
-SELECT class_id, COUNT(DISTINCT image_id) FROM images INDEXED BY images_excluded
+SELECT class_id, COUNT(DISTINCT images.image_id) FROM images INDEXED BY images_excluded
+CROSS JOIN candidates ON candidates.id = first_id AND state = 'stored'
 CROSS JOIN hints ON candidate_id = first_id WHERE excluded IS NOT NULL GROUP BY class_id
 """
 

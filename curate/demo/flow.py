@@ -37,8 +37,10 @@ PER_CLASS = 60
 PER_SPECIES = 25
 SIDE_PX = 256
 THUMBS = 12
-OPTIONS = SampleOptions(limited_photos=6, placeholder_share=0.0)
-"""Enough of each fault for it to be seen. Stand-in pictures are not recognised yet."""
+OPTIONS = SampleOptions(limited_photos=6, placeholder_share=0.03)
+"""Enough of each fault for it to be seen."""
+PLACEHOLDER_URLS = 5
+"""So few photos hold few stand-ins; they are known by fewer URLs than among thousands."""
 _NOTES = (
     "All pictures here are drawn by the sample source on this machine; nothing came from "
     "the internet. Photographers, species records and licences are made up.",
@@ -119,6 +121,7 @@ def run_demo(
             "fetch.side_px": SIDE_PX,
             "fetch.allow_hosts": ("127.0.0.1",),
             "fetch.backoff_s": 0.25,
+            "fetch.placeholder_urls": PLACEHOLDER_URLS,
         }
         with Project(
             folder, flags=flags, environ=environ, notify=notify, progress=progress

@@ -105,6 +105,13 @@ class Quota:
             if class_id in self._needs:
                 self._needs[class_id].images += 1
 
+    def recount(self, classes: Iterable[ClassCount]) -> None:
+        """Count anew: images that counted have been set aside."""
+        for each in classes:
+            if each.id in self._needs:
+                need = self._needs[each.id]
+                need.images, need.reserve = each.images, each.pending
+
     def release(self, class_id: int | None) -> None:
         """A candidate that was taken for this class has ended, or was put back."""
         if class_id is not None:

@@ -31,6 +31,7 @@ from curate.fetch.check import Decoders, Job, Known
 from curate.fetch.feed import Feed, Item
 from curate.fetch.guard import Guard
 from curate.fetch.hosts import Gate
+from curate.fetch.placeholder import StandIns
 from curate.fetch.policy import RetryPolicy
 from curate.fetch.quota import Quota
 from curate.fetch.transport import Request, Response, Transport, TransportLimits
@@ -102,6 +103,7 @@ def run(
         StoreError: the disk is full or not writable. What was finished is recorded.
         KeyboardInterrupt: Ctrl-C; what was finished is recorded.
     """
+    StandIns(db, settings.placeholder_urls).look_at_all()
     quota = Quota(class_counts(db)) if only is None else Quota([], only)
     if not quota.missing and not candidates.count_pending(db, quota.rest):
         return FetchEnd(0, None, 0)
@@ -136,6 +138,7 @@ class _Loop:
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._policy = RetryPolicy(settings.tries, settings.backoff_s, settings.backoff_cap_s)
+        self._stand_ins = StandIns(db, settings.placeholder_urls)
         self._gate = Gate(settings.per_host, settings.rate_per_host, hosts.paused(db, clock()))
         self._quota = quota
         self._feed = Feed(db, quota, self._gate)
@@ -327,10 +330,13 @@ class _Loop:
         self._committed_at = now
         if not self._outcomes:
             return
-        candidates.record(self._db, self._outcomes, now)
+        again = candidates.record(self._db, self._outcomes, now)
         for each in self._outcomes:
             self._feed.forget(each.candidate_id)
         self._outcomes = []
+        if self._stand_ins.look(again):
+            self._quota.recount(class_counts(self._db))
+            self._feed.retry_at(now)
 
     def _poll_s(self, now: float) -> float:
         poll_s = POLL_S
