@@ -75,7 +75,7 @@ def select(
         The choice; it does not depend on the order of the rows.
 
     Raises:
-        PackError: no class is left.
+        PackError: no class is left, and nothing unlabelled that was asked for.
         UsageError: a licence that is asked for is none, and no image has it.
     """
     facts = Facts.of(table, recipe) if facts is None else facts
@@ -91,7 +91,7 @@ def select(
     negatives = usable & (every.per_row() == 0)
     rank = _rank(table, labels, recipe, facts, first)
     alive, chosen = _within_limits(labels, recipe, rank)
-    if not alive.any():
+    if not alive.any() and not len(unlabelled):
         raise _nothing_left(every.classes, available, left_out, recipe)
     current = labels.keep(classes=alive)
     has_label = current.per_row() > 0
@@ -227,6 +227,11 @@ def _nothing_left(
     reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
     if not available.any():
         hint = "give images a class as they come in: `curate import DIR --class NAME`"
+        if left_out["unlabelled"] and not recipe.include_unlabelled:
+            hint = (
+                "label them (`curate audit`), import them with a class (`curate import DIR --class "
+                "NAME`), or take them along as they are: --include-unlabelled"
+            )
         if left_out["untrusted"]:
             hint = "accept weaker labels: --trust query takes them all"
         if left_out["license"]:

@@ -63,6 +63,10 @@ _GBIF = (
     "publish, see <https://www.gbif.org/citation-guidelines>."
 )
 _UNKNOWN = "unknown"
+_UNLABELLED = (
+    "There are no labelled images yet, so train, val and test are empty: what is here waits for "
+    "labels in `unlabelled.parquet`.\n"
+)
 
 
 def write_attribution(path: Path, blocks: Iterable[pa.Table]) -> None:
@@ -87,17 +91,11 @@ def card_text(info: Mapping[str, Any]) -> str:
     Returns:
         Markdown; every name that came from outside is escaped.
     """
-    images, classes = info["images"], info["classes"]
-    total = sum(images.values())
-    shares = ", ".join(f"{images[split]:,} {split}" for split in SPLITS)
+    total = sum(info["images"].values())
     parts = [
         _FRONT,
         "# Image classification dataset\n",
-        f"{total:,} images in {len(classes):,} classes: {shares}; {info['groups']:,} groups "
-        f"of images that belong together, none of them on two sides. "
-        f"Images that show none of the classes: {info['negatives']:,}.\n",
-        "## Classes\n",
-        _class_table(classes),
+        *(_labelled(info, total) if total else [_UNLABELLED]),
         _dropped(info["dropped"], info["recipe"]["min_per_class"]),
         "## Limits\n",
         "\n".join(_limits(info, total)) + "\n",
@@ -109,6 +107,18 @@ def card_text(info: Mapping[str, Any]) -> str:
         _citations(info.get("citations", ())),
     ]
     return "\n".join(part for part in parts if part) + "\n"
+
+
+def _labelled(info: Mapping[str, Any], total: int) -> list[str]:
+    images, classes = info["images"], info["classes"]
+    shares = ", ".join(f"{images[split]:,} {split}" for split in SPLITS)
+    return [
+        f"{total:,} images in {len(classes):,} classes: {shares}; {info['groups']:,} groups "
+        f"of images that belong together, none of them on two sides. "
+        f"Images that show none of the classes: {info['negatives']:,}.\n",
+        "## Classes\n",
+        _class_table(classes),
+    ]
 
 
 def _class_table(classes: Mapping[str, Mapping[str, int]]) -> str:
@@ -146,7 +156,7 @@ def _limits(info: Mapping[str, Any], total: int) -> list[str]:
             f"64 bits): {info['alike_across']:,}."
         )
     sizes = [n["after"] for n in info["classes"].values()]
-    if max(sizes) > 2 * min(sizes):
+    if sizes and max(sizes) > 2 * min(sizes):
         lines.append(
             f"- Classes are unequal: the largest has {max(sizes):,} images, the smallest "
             f"{min(sizes):,}; accuracy alone would mislead."

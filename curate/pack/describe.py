@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,6 +38,7 @@ def describe(
     """
     selection = plan.selection
     chosen = keys.take(pa.array(selection.rows))
+    held = keys.take(pa.array(np.concatenate([selection.rows, selection.unlabelled])))
     origins = _count(chosen.column("label_origin"))
     groups = plan.groups.take(pa.array(selection.rows))
     classes = _classes(plan)
@@ -55,8 +57,8 @@ def describe(
         "dropped": dict(selection.dropped),
         "left_out": dict(selection.left_out),
         "origins": {name: origins[name] for name in TRUST if name in origins},
-        "licenses": _count(chosen.column("license")),
-        "sources": _count(chosen.column("source")),
+        "licenses": _count(held.column("license")),
+        "sources": _count(held.column("source")),
         "sticky": {
             "versions": list(plan.earlier.versions),
             "kept": plan.kept,

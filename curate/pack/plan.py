@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,14 @@ class Plan:
         return pa.array(self.side.astype(np.int16), mask=self.side == self.sides.test)
 
 
-def decide(keys: pa.Table, recipe: Recipe, facts: Facts, manifests: Path, absent: pa.Table) -> Plan:
+def decide(
+    keys: pa.Table,
+    recipe: Recipe,
+    facts: Facts,
+    manifests: Path,
+    absent: pa.Table,
+    given: Mapping[str, str] | None = None,
+) -> Plan:
     """Choose images, find what belongs together, and give each a side.
 
     Args:
@@ -85,13 +92,14 @@ def decide(keys: pa.Table, recipe: Recipe, facts: Facts, manifests: Path, absent
         facts: what the recipe asks of other columns.
         manifests: folder of earlier manifests.
         absent: images that link others, schema `ABSENT`.
+        given: split of images that came with one, by image id.
     """
     n = keys.num_rows
     ids = keys.column("image_id").combine_chunks()
     sides = Sides.of(recipe)
     group_of = _groups(keys, absent, facts)
     everyone = pa.concat_arrays([ids, *absent.column("image_id").chunks])
-    before = earlier(manifests, everyone, recipe, sides)
+    before = earlier(manifests, everyone, recipe, sides, given)
     was = agree(before.sides, group_of)[:n]
     selection = select(keys, recipe, facts, first=before.sides[:n] == sides.test)
     rows = selection.rows
@@ -140,7 +148,7 @@ def _divide(
     """Give each selected row a side, after test was held out if that is asked for."""
     names = groups.take(pa.array(selection.rows))
     fixed = was if (was >= 0).any() else None
-    if facts.elsewhere is None:
+    if facts.elsewhere is None or not len(was):
         return assign(names, selection.labels, sides.shares, recipe.seed, fixed), None
     parent = before.parent
     said = parent.info.get("holdout") if parent is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,37 @@ def test_unlabelled_images_come_along_in_a_file_of_their_own(tmp_path: Path) -> 
     later = pack(table([*labelled, *rows[36:]]), recipe, tmp_path)
     assert (later.manifest, later.unlabelled) == ("v0002", 8)
     assert later.sticky["kept"] == 30
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"min_per_class": 5, "max_per_class": 9},
+        {"downsample": "min", "upsample": "max", "negatives": 0.5},
+        {"folds": 4, "group_by": ("author",)},
+        {"holdout_by": "author", "splits": (0.5, 0.0, 0.5)},
+        {"keep": "spread", "exclusive": True},
+    ],
+)
+def test_images_that_all_wait_for_labels_are_a_dataset_too(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    rows = [row(n, label_origin=None, license="CC0-1.0") for n in range(30)]
+    recipe = Recipe(include_unlabelled=True, **asked)
+    made = pack(table(rows), recipe, tmp_path, neighbours=pairs_within)
+    assert (made.manifest, made.unlabelled, made.classes) == ("v0001", 30, {})
+    assert dict(made.images) == {"train": 0, "val": 0, "test": 0}
+    assert made.path is not None
+    assert verify_manifest(made.path) == []
+    info = read_manifest(made.path).info
+    assert (info["licenses"], info["sources"]) == ({"CC0-1.0": 30}, {"gbif": 30})
+    card = (made.path / "README.md").read_text()
+    assert "waits for labels" in card
+    assert "| CC0-1.0 | 30 |" in card
+    with pytest.raises(PackError) as told:
+        pack(table(rows), replace(recipe, include_unlabelled=False), tmp_path)
+    assert "--include-unlabelled" in told.value.hint
 
 
 HASHES = st.lists(

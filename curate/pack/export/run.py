@@ -32,7 +32,7 @@ from curate.pack.export.base import Context, Format, Item, Options, Placed, Writ
 from curate.pack.export.files import dense, open_text, write_json
 from curate.pack.export.place import THREADS, Placer
 from curate.pack.export.readme import readme
-from curate.pack.export.rows import Rows, Tally
+from curate.pack.export.rows import LEFT_OUT, Rows, Tally
 from curate.pack.manifest import ATTRIBUTION, CARD, INFO, Manifest
 from curate.progress import Progress, silent
 
@@ -117,7 +117,10 @@ def export(
     rows = Rows(manifest, format_, options, manifest.project if root is None else root)
     tally = rows.tally()
     if not tally.images.total():
-        raise PackError(f"{manifest.version} has no image that {format_.name} could take")
+        raise PackError(
+            f"{manifest.version} has no image that {format_.name} could take",
+            _way_out(manifest, tally),
+        )
     if dry_run:
         return _result(manifest, format_, target, tally, 0, is_written=False)
     with _partial(target, manifest, format_, options) as folder:
@@ -176,6 +179,15 @@ def _placed(
     source = iter(items)
     while some := list(islice(source, _READ_AT_ONCE)):
         yield from zip(some, placer.read(some, pool), strict=True)
+
+
+def _way_out(manifest: Manifest, tally: Tally) -> str:
+    if tally.left_out:
+        return "; ".join(f"{n:,} images {LEFT_OUT[why]}" for why, n in tally.left_out.items())
+    if manifest.info.get("unlabelled"):
+        version = manifest.version
+        return f"its images wait for labels: `curate audit --manifest {version}`, then balance"
+    return ""
 
 
 def _result(
