@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from curate.catalog import absent, citations, counts, images, quality
+from curate.catalog import absent, citations, counts, images, imports, quality
 from curate.pack.recipe import Recipe, amount
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def balance(
         neighbours=pairs_within,
         absent=absent_table(absent.linked_absent(db)),
         citations=citations.cited(db),
+        given=imports.given_splits(db),
         progress=project.progress,
     )
 

@@ -210,9 +210,9 @@ class People:
         return consensus(votes, method, exclusive=self.class_list().exclusive)
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield the kept images whose label is a contradiction, by image id."""
-        from curate.catalog import images
-        from curate.label.conflicts import describe
+        """Yield the kept images whose label is a contradiction, by image id, then candidates."""
+        from curate.catalog import images, imports
+        from curate.label.conflicts import describe, waiting
         from curate.label.resolve import resolve
 
         rules = self._rules()
@@ -222,6 +222,8 @@ class People:
                 if resolve(evidence, rules).conflict:
                     image = by_id[image_id]
                     yield describe(image_id, image.source_id, image.url, evidence)
+        for each in imports.disputed_waiting(self.db):
+            yield waiting(each.source_id, each.url, self.renames().names(each.classes))
 
     def queue_disagreements(self) -> int:
         """Fill the queue `disagreements` with what people contradict each other about.

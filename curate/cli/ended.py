@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from curate.cli.session import Session, report_error
-from curate.cli.status import draw_status
+from curate.cli.status import draw_status, troubles_of
 from curate.errors import ExitCode
 from curate.report.status import status_json
 
@@ -64,7 +64,7 @@ def show_result(
 
     run = _run(before, result)
     classes = list(result.classes)
-    document = status_json(result.counts, classes, dict(result.skipped))
+    document = status_json(result.counts, classes, dict(result.skipped), *troubles_of(project))
     session.show(
         {**document, "run": asdict(run), **(added or {})},
         lambda console: draw_status(console, result.counts, classes, result.skipped),
@@ -74,6 +74,7 @@ def show_result(
     for name in failures.empty_searches(project.db, asked):
         session.say(f"{name}: the source has no candidates")
     _say_denied(session, project)
+    _say_stand_ins(session, before, result)
     if result.error is not None:
         report_error(session, result.error.kind, result.error.message, result.error.hint)
         return result.error.exit_code
@@ -119,6 +120,16 @@ def _say_denied(session: Session, project: Project) -> None:
         if each.address is not None:
             way_out = f"; if you trust it: curate fetch --retry denied --allow-host {each.address}"
         session.say(f"{each.n:,} denied: {each.host}: {each.detail}{way_out}")
+
+
+def _say_stand_ins(session: Session, before: Counts, result: FetchResult) -> None:
+    reason = "placeholder"
+    n = result.counts.failed.get(reason, 0) - before.failed.get(reason, 0)
+    if n > 0:
+        session.say(
+            f"{n:,} candidates gave the same picture under many URLs of a host, its stand-in for "
+            "missing ones: `curate status --excluded` lists it, `curate include` brings it back"
+        )
 
 
 def _say_short(session: Session, project: Project, classes: Sequence[ClassCount]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from curate.assist.pays import Pays
     from curate.catalog.counts import ClassCount, Counts
+    from curate.catalog.troubles import Trouble
     from curate.project import Project
 
 ByOption = Annotated[
@@ -41,6 +42,10 @@ FailedOption = Annotated[
 ExcludedOption = Annotated[
     bool, typer.Option("--excluded", help="List images that datasets leave out, and why.")
 ]
+HOSTS = 10
+"""Hosts that are named at most."""
+IMBALANCED = 1.5
+"""From this ratio of the largest class to the smallest on, status says so."""
 LISTED = 50
 """Rows that are listed at most."""
 
@@ -78,17 +83,29 @@ def status(
         if excluded:
             return _list_excluded(session, project, counts)
         pays = project.learning.pays() if counts.annotated else None
-    document = status_json(counts, classes, skipped)
+        hosts, disputed = troubles_of(project)
+    document = status_json(counts, classes, skipped, hosts, disputed)
     if pays is not None:
         document["pays"] = pays.to_json()
 
     def draw(console: Console) -> None:
         draw_status(console, counts, classes, skipped)
+        draw_troubles(console, hosts, disputed)
+        draw_imbalance(console, classes)
         if pays is not None:
             draw_pays(console, pays)
 
     session.show(document, draw)
     return ExitCode.DONE
+
+
+def troubles_of(project: Project) -> tuple[list[Trouble], int]:
+    """Return the hosts that fail, and how often a source contradicts itself."""
+    from curate.catalog import images, imports, troubles
+
+    db = project.look()
+    disputed = len(images.disputed_images(db)) + len(imports.disputed_waiting(db))
+    return troubles.hosts(db, HOSTS), disputed
 
 
 def _list_failed(
@@ -222,6 +239,44 @@ def draw_status(
     if counts.proposals:
         models = _many(counts.models, "model")
         console.print(f"{_many(counts.proposals, 'proposal')} by {models}")
+
+
+def draw_troubles(console: Console, hosts: Sequence[Trouble], disputed: int) -> None:
+    """Name the hosts that fail, and say that a source contradicts itself."""
+    if hosts:
+        console.print()
+        rows = [
+            (
+                each.host,
+                each.n_failed,
+                f"{each.share:.0%}",
+                ", ".join(f"{reason} {n:,}" for reason, n in each.failed.items()),
+            )
+            for each in hosts
+        ]
+        draw_table(console, ("host", "failed", "of tried", "reasons"), rows)
+    if disputed:
+        console.print(
+            f"\n{_many(disputed, 'image')} with contradicting labels: "
+            "`curate annotations conflicts` names them"
+        )
+
+
+def draw_imbalance(console: Console, classes: Sequence[ClassCount]) -> None:
+    """Say how uneven the classes are."""
+    found = [each for each in classes if each.name and each.images]
+    if len(found) < 2:
+        return
+    least, most = min(found, key=lambda one: one.images), max(found, key=lambda one: one.images)
+    if most.images < IMBALANCED * least.images:
+        return
+    total = sum(each.images for each in found)
+    shares = f"{most.name} {most.images / total:.0%}, {least.name} {least.images / total:.0%}"
+    console.print(
+        f"The classes are imbalanced: {shares} ({most.images / least.images:.1f} to 1). "
+        "`curate balance --downsample min` evens them out.",
+        markup=False,
+    )
 
 
 def _many(n: int, one: str, several: str = "") -> str:

@@ -23,7 +23,7 @@ class Conflict:
     """An image whose label is a contradiction."""
 
     image_id: str
-    """The image."""
+    """The image; empty while it is not fetched yet."""
     source_id: str
     """What its source calls it."""
     url: str
@@ -46,6 +46,12 @@ def describe(image_id: str, source_id: str, url: str, evidence: Evidence) -> Con
         return Conflict(image_id, source_id, url, SOURCE, {"source": hints})
     origin = "query" if evidence.from_query else "source"
     return Conflict(image_id, source_id, url, SEVERAL, {origin: hints})
+
+
+def waiting(source_id: str, url: str, hints: Sequence[str]) -> Conflict:
+    """Return the contradiction of a source about an image that is not fetched yet."""
+    said = " | ".join(name or "(none)" for name in hints)
+    return Conflict("", source_id, url, SOURCE, {"source": said})
 
 
 def evenness(decisions: Sequence[Annotation]) -> float:

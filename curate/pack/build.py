@@ -53,6 +53,7 @@ def pack(
     neighbours: Neighbours | None = None,
     absent: pa.Table | None = None,
     citations: Sequence[Mapping[str, str | None]] = (),
+    given: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> PackResult:
     """Balance and split the images of a project, and write the manifest.
@@ -69,6 +70,7 @@ def pack(
             are none.
         citations: what must be cited, with `source`, `key`, `doi` and `text`; those of
             sources that give no image are passed over.
+        given: split of images that came with one that is to be kept, by image id.
         progress: told of each stage.
 
     Returns:
@@ -90,7 +92,7 @@ def pack(
     progress("balance", 0, table.num_rows)
     facts = Facts.of(table, recipe).take(order.to_numpy())
     others = ABSENT.empty_table() if absent is None else absent
-    plan = decide(keys, recipe, facts, folder / "manifests", others)
+    plan = decide(keys, recipe, facts, folder / "manifests", others, given)
     info = describe(keys, plan, recipe, neighbours)
     info["near_duplicates_searched"] = near_duplicates_searched
     info["citations"] = [dict(each) for each in citations if each["source"] in info["sources"]]

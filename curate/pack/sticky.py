@@ -44,20 +44,30 @@ class Earlier:
     """The newest of them."""
 
 
-def earlier(manifests: Path, ids: pa.Array, recipe: Recipe, sides: Sides) -> Earlier:
+def earlier(
+    manifests: Path,
+    ids: pa.Array,
+    recipe: Recipe,
+    sides: Sides,
+    given: Mapping[str, str] | None = None,
+) -> Earlier:
     """Look up images in the earlier manifests of the line.
+
+    What is in none of them has the side on which an imported dataset had put it, if that is to
+    be kept: as if that dataset had been the first manifest.
 
     Args:
         manifests: the folder of all versions.
         ids: n image ids.
         recipe: how they are to be divided now.
         sides: the sides of that recipe.
+        given: split of images that came with one, by image id.
 
     Raises:
         PackError: an earlier manifest cannot be read.
     """
     line = _line(manifests, recipe)
-    found = np.full(len(ids), -1, dtype=np.int64)
+    found = _given_sides(given or {}, ids, recipe, sides)
     in_test = np.zeros(len(ids), dtype=np.bool_)
     for manifest in reversed(line):
         same_deal = all(
@@ -70,6 +80,22 @@ def earlier(manifests: Path, ids: pa.Array, recipe: Recipe, sides: Sides) -> Ear
             in_test[rows[side == sides.test]] = True
     found[in_test] = sides.test
     return Earlier(found, tuple(each.version for each in line), line[0] if line else None)
+
+
+def _given_sides(given: Mapping[str, str], ids: pa.Array, recipe: Recipe, sides: Sides) -> Ints:
+    """Return the side of each image that came with one; -1 for the others.
+
+    Of a recipe with folds, and of one that holds out by values, only part of it can be kept:
+    test, or nothing.
+    """
+    found = np.full(len(ids), -1, dtype=np.int64)
+    if not given or not recipe.sticky or recipe.holdout_by:
+        return found
+    place = pc.index_in(pa.array(list(given), pa.string()), value_set=ids)
+    for row, split in zip(place.to_pylist(), given.values(), strict=True):
+        if row is not None and (split == "test" or not sides.n_folds):
+            found[row] = _side_of(split, sides)
+    return found
 
 
 def _line(manifests: Path, recipe: Recipe) -> list[Manifest]:

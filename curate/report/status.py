@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # The command line imports this before it knows whether a catalog will be opened.
     from curate.catalog.counts import ClassCount, Counts
+    from curate.catalog.troubles import Trouble
 
 
 def status_json(
-    counts: Counts, classes: list[ClassCount], skipped: dict[str, int]
+    counts: Counts,
+    classes: list[ClassCount],
+    skipped: dict[str, int],
+    hosts: Sequence[Trouble] = (),
+    disputed: int = 0,
 ) -> dict[str, Any]:
     """Return what `fetch --json` and `status --json` print.
 
@@ -18,6 +24,8 @@ def status_json(
         counts: candidates and images.
         classes: images by class hint.
         skipped: rows of sources that gave no candidate, by reason.
+        hosts: those that fail, the most first.
+        disputed: images and candidates to which one source gives different classes.
     """
     return {
         "candidates": {
@@ -37,4 +45,14 @@ def status_json(
             "annotators": counts.annotators,
         },
         "proposals": {"total": counts.proposals, "models": counts.models},
+        "hosts": [
+            {
+                "host": each.host,
+                "tried": each.tried,
+                "failed": each.failed,
+                "share": round(each.share, 4),
+            }
+            for each in hosts
+        ],
+        "disputed": disputed,
     }

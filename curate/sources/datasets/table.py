@@ -37,6 +37,8 @@ FILE = (
     *("file", "filename", "filepath", "path", "imagepath", "imagefile", "imagefilename"),
     *("relativepath", "localpath", "image", "img", "imagename", "imageid", "name", "id"),
 )
+_UNMISTAKABLE = 8
+"""The first of them mean a file whatever they hold."""
 LABEL = (*ALIASES["class"], "target", "targets", "tag", "tags", "y", "species", "breed")
 SPLIT = ("split", "subset", "set", "partition", "fold", "phase")
 _FACTS = ("license", "license_url", "author", "rights_holder", "page_url", "attribution", "group")
@@ -188,7 +190,8 @@ def _file_column(batch: Batch, plain: Mapping[str, str], free: Sequence[str]) ->
         values = [_text(each) for each in batch.columns[name][:_CHOSEN_ROWS]]
         if any(value and not is_url(value) and is_image(Path(value)) for value in values):
             return name
-    return None
+    named = (plain.get(alias) for alias in FILE[:_UNMISTAKABLE])
+    return next((name for name in named if name is not None and name in free), None)
 
 
 def _has_urls(values: Sequence[Any]) -> bool:
