@@ -156,7 +156,7 @@ def _value(value: object) -> str:
 
 
 def diff(session: Session, old: OldArgument = None, new: NewArgument = None) -> ExitCode:
-    """Compare two manifests. Ends with exit code 5 if images, classes or splits differ."""
+    """Compare two manifests. Exit code 5: images, classes, splits or proposals differ."""
     with session.project() as project:
         found = project.manifests.diff(old, new)
     document = found.to_json()
@@ -167,22 +167,26 @@ def diff(session: Session, old: OldArgument = None, new: NewArgument = None) -> 
 def _draw_difference(console: Console, document: Mapping[str, Any]) -> None:
     lines = [f"+ {_short(each)}" for each in document["added"]]
     lines += [f"- {_short(each)}" for each in document["removed"]]
-    for row in document["relabelled"]:
-        said = (
-            ", ".join(row[key] or ["(none)"]) if row[key] is not None else "(unlabelled)"
-            for key in ("from", "to")
-        )
-        lines.append(f"~ {_short(row['image_id'])}  {' → '.join(said)}")
+    lines += [_change("~", row, "(unlabelled)") for row in document["relabelled"]]
     lines += [
         f"> {_short(row['image_id'])}  {row['from']} → {row['to']}" for row in document["moved"]
     ]
+    lines += [_change("?", row, "(nothing)") for row in document["proposed"]]
     _print_some(console, lines)
     for key, row in document["recipe"].items():
         _line(console, "recipe", f"{key}: {_value(row['from'])} → {_value(row['to'])}")
     sums = ", ".join(
-        f"{len(document[key]):,} {key}" for key in ("added", "removed", "relabelled", "moved")
+        f"{len(document[key]):,} {key}"
+        for key in ("added", "removed", "relabelled", "moved", "proposed")
     )
     console.print(f"{document['old']} → {document['new']}: {sums}", markup=False, soft_wrap=True)
+
+
+def _change(mark: str, row: Mapping[str, Any], nothing: str) -> str:
+    said = (
+        nothing if row[key] is None else ", ".join(row[key] or ["(none)"]) for key in ("from", "to")
+    )
+    return f"{mark} {_short(row['image_id'])}  {' → '.join(said)}"
 
 
 def _short(image_id: str) -> str:

@@ -1,8 +1,9 @@
 """What is different between two manifests, image by image.
 
 An image is one row here, whatever its copies in training. Its labels are compared as one
-text, in Arrow, so that a million rows are joined in seconds; only what differs becomes
-Python objects.
+text, and so is what a model proposes, in Arrow, so that a million rows are joined in seconds;
+only what differs becomes Python objects. Scores, and who said what, are not compared: an
+audit that confirms everything has no difference.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from curate.pack.manifest import Manifest
 
 _MARK = "\x1f"
 _NOBODY = "\x00"
-"""Stands for the labels of an image that nobody has labelled."""
+"""Stands for the labels of an image that nobody has labelled, or has proposed anything for."""
+_COMPARED = ("said", "split", "proposed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,18 @@ class Relabelled:
     """Its classes before; None: it was not labelled."""
     to: list[str] | None
     """Its classes after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """An image for which other classes are proposed now, or the same by another model."""
+
+    image_id: str
+    """The image."""
+    from_: list[str] | None
+    """The classes proposed before; None: nothing had been proposed."""
+    to: list[str] | None
+    """The classes proposed after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +75,16 @@ class Difference:
     """Images of both with other classes."""
     moved: tuple[Moved, ...]
     """Images of both in another split."""
+    proposed: tuple[Proposed, ...]
+    """Images of both with another proposal."""
     recipe: Mapping[str, tuple[Any, Any]]
     """Settings that differ: before and after."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether both hold the same images with the same classes in the same splits."""
-        return not (self.added or self.removed or self.relabelled or self.moved)
+        """Whether images, their classes, their splits and what is proposed are the same."""
+        changed = (self.added, self.removed, self.relabelled, self.moved, self.proposed)
+        return not any(changed)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `curate manifest diff --json` prints."""
@@ -78,11 +95,12 @@ class Difference:
             "removed": list(self.removed),
             "relabelled": [_plain(each) for each in self.relabelled],
             "moved": [_plain(each) for each in self.moved],
+            "proposed": [_plain(each) for each in self.proposed],
             "recipe": {key: {"from": a, "to": b} for key, (a, b) in self.recipe.items()},
         }
 
 
-def _plain(row: Relabelled | Moved) -> dict[str, Any]:
+def _plain(row: Relabelled | Moved | Proposed) -> dict[str, Any]:
     return {key.rstrip("_"): value for key, value in asdict(row).items()}
 
 
@@ -107,26 +125,32 @@ def diff(old: Manifest, new: Manifest) -> Difference:
             Relabelled(image_id, _names(a), _names(b)) for image_id, a, b in _changed(both, "said")
         ),
         moved=tuple(Moved(*row) for row in _changed(both, "split")),
+        proposed=tuple(
+            Proposed(image_id, _names_proposed(a), _names_proposed(b))
+            for image_id, a, b in _changed(both, "proposed")
+        ),
         recipe=_recipe(old.info.get("recipe", {}), new.info.get("recipe", {})),
     )
 
 
 def _rows(manifest: Manifest) -> pa.Table:
-    """Return image id, labels as one text and split of every image, each once."""
-    parts = []
-    columns = ["image_id", "labels", "label_origin", "split"]
+    """Return image id and what is compared, each as one text, of every image, each once."""
+    columns = ["image_id", "labels", "label_origin", "split", "proposed_labels", "proposed_by"]
+    names = ["image_id", *_COMPARED]
+    schema = pa.schema([(name, pa.string()) for name in names])
+    parts = [schema.empty_table()]
     for batch in manifest.batches(columns, n_rows=65_536):
         said = pc.binary_join(batch.column("labels"), _MARK)
         said = pc.if_else(pc.is_valid(batch.column("label_origin")), said, _NOBODY)
-        names = ["image_id", "said", "split"]
-        parts.append(pa.table([batch.column("image_id"), said, batch.column("split")], names=names))
-    schema = pa.schema([(name, pa.string()) for name in ("image_id", "said", "split")])
-    rows = pa.concat_tables([schema.empty_table(), *parts])
-    return (
-        rows.group_by("image_id")
-        .aggregate([("said", "one"), ("split", "one")])
-        .rename_columns(["image_id", "said", "split"])
-    )
+        by = batch.column("proposed_by")
+        proposed = pc.binary_join_element_wise(
+            by, pc.binary_join(batch.column("proposed_labels"), _MARK), _MARK
+        )
+        proposed = pc.if_else(pc.is_valid(by), proposed, _NOBODY)
+        values = [batch.column("image_id"), said, batch.column("split"), proposed]
+        parts.append(pa.table(values, schema=schema))
+    rows = pa.concat_tables(parts).group_by("image_id")
+    return rows.aggregate([(name, "one") for name in _COMPARED]).rename_columns(names)
 
 
 def _only(here: pa.Table, there: pa.Table) -> tuple[str, ...]:
@@ -146,6 +170,11 @@ def _names(said: str) -> list[str] | None:
     if said == _NOBODY:
         return None
     return said.split(_MARK) if said else []
+
+
+def _names_proposed(proposed: str) -> list[str] | None:
+    """Take the model off: it comes before the first mark."""
+    return None if proposed == _NOBODY else _names(proposed.partition(_MARK)[2])
 
 
 def _recipe(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

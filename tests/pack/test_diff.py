@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.pack import Manifest, Recipe, pack, read_manifest
-from curate.pack.diff import Moved, Relabelled, diff
+from curate.pack.diff import Moved, Proposed, Relabelled, diff
 from curate.pack.schema import MANIFEST
 from tests.pack.rows import row, table
 
@@ -62,13 +62,22 @@ def test_a_diff_names_exactly_the_planted_changes(tmp_path: Path, seed: int) -> 
         split = chance.choice([s for s in SPLITS if s != each["split"]])
         moved.append(Moved(each["image_id"], each["split"], split))
         each["split"] = split
+    proposed = []
+    for each in chance.sample(rows, chance.randrange(0, 12)):
+        names = chance.choice(([], ["dunes"], ["beach", "trees"]))
+        proposed.append(Proposed(each["image_id"], None, names))
+        each |= {"proposed_labels": names, "proposed_by": "a" * 64, "proposed_score": 0.5}
     extra = rows_of(made(folder / "c", list(range(100, 100 + chance.randrange(0, 9)) or [100])))
     found = diff(old, written(new, [*rows, *extra]))
     assert found.added == tuple(sorted(each["image_id"] for each in extra))
     assert found.removed == tuple(sorted(each["image_id"] for each in removed))
     assert found.relabelled == tuple(sorted(relabelled, key=lambda each: each.image_id))
     assert found.moved == tuple(sorted(moved, key=lambda each: each.image_id))
+    assert found.proposed == tuple(sorted(proposed, key=lambda each: each.image_id))
     back = diff(new, old)
+    assert [(each.from_, each.to) for each in back.proposed] == [
+        (each.to, None) for each in found.proposed
+    ]
     assert (back.added, back.removed) == (found.removed, found.added)
 
 
@@ -83,6 +92,7 @@ def test_equal_manifests_have_no_difference(tmp_path: Path) -> None:
         "removed": [],
         "relabelled": [],
         "moved": [],
+        "proposed": [],
         "recipe": {},
     }
 
@@ -103,6 +113,25 @@ def test_an_image_that_nobody_had_labelled_is_relabelled_from_null(tmp_path: Pat
     none["label_origin"] = None
     found = diff(written(old, rows), new)
     assert found.to_json()["relabelled"] == [{"image_id": none["image_id"], "from": None, "to": []}]
+
+
+def test_another_model_is_told_even_if_it_proposes_the_same(tmp_path: Path) -> None:
+    old, new = made(tmp_path / "a", list(range(20))), made(tmp_path / "b", list(range(20)))
+    rows = rows_of(old)
+    first, second, third = rows[:3]
+    for each in (first, second, third):
+        each |= {"proposed_labels": ["city"], "proposed_by": "a" * 64, "proposed_score": 0.5}
+    before = written(old, rows)
+    first["proposed_by"] = "b" * 64
+    second["proposed_score"] = 0.75
+    third["proposed_labels"] = []
+    found = diff(before, written(new, rows))
+    assert set(found.to_json()["proposed"][0]) == {"image_id", "from", "to"}
+    assert {each.image_id: (each.from_, each.to) for each in found.proposed} == {
+        first["image_id"]: (["city"], ["city"]),
+        third["image_id"]: (["city"], []),
+    }
+    assert not found.is_empty
 
 
 def test_repeated_rows_are_one_image(tmp_path: Path) -> None:
