@@ -88,7 +88,7 @@ def import_(
     workers: opt.WorkersOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Copy a dataset's images into the project, with its labels; it stays as it is."""
+    """Copy a dataset's images and labels; it stays as it is."""
     from curate.importing import ImportRequest
 
     request = ImportRequest(
