@@ -93,9 +93,14 @@ class UnsplashSettings:
 
 @dataclass(frozen=True, slots=True)
 class GbifSettings:
-    """The GBIF API."""
+    """The GBIF API. Downloads are requested with GBIF_USER and GBIF_PASSWORD."""
 
-    url: str = _setting("https://api.gbif.org", "base URL of the API, without the version")
+    url: str = _setting(
+        "https://api.gbif.org",
+        "base URL of the API, without the version; it receives the password: from the "
+        "environment only",
+        in_file=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)

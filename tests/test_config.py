@@ -152,9 +152,10 @@ def test_the_template_says_everything_and_changes_nothing(tmp_path: Path) -> Non
     )
     table = tomllib.loads(plain)
     assert {(section, key) for section, values in table.items() for key in values} == {
-        each for each in EVERY if each != ("unsplash", "url")
+        each for each in EVERY if each not in (("unsplash", "url"), ("gbif", "url"))
     }
     assert "CURATE_UNSPLASH_URL" in text
+    assert "CURATE_GBIF_URL" in text
     assert load(write(tmp_path, plain), {}, {}) == Settings()
 
 
@@ -203,13 +204,17 @@ def test_any_value_of_a_flag_is_taken_or_refused_in_words(
     assert words.startswith("--" if words else "")
 
 
-def test_the_url_that_receives_the_key_is_not_taken_from_a_project(tmp_path: Path) -> None:
-    write(tmp_path, '[unsplash]\nurl = "https://evil.example"\n')
-    with pytest.raises(ConfigError, match="CURATE_UNSPLASH_URL"):
+@pytest.mark.parametrize("section", ["unsplash", "gbif"])
+def test_the_url_that_receives_a_secret_is_not_taken_from_a_project(
+    tmp_path: Path, section: str
+) -> None:
+    variable = f"CURATE_{section.upper()}_URL"
+    write(tmp_path, f'[{section}]\nurl = "https://evil.example"\n')
+    with pytest.raises(ConfigError, match=variable):
         load(tmp_path, {}, {})
     (tmp_path / "curate.toml").unlink()
-    environ = {"CURATE_UNSPLASH_URL": "https://proxy.example"}
-    assert load(tmp_path, environ, {}).unsplash.url == "https://proxy.example"
+    settings = load(tmp_path, {variable: "https://proxy.example"}, {})
+    assert getattr(settings, section).url == "https://proxy.example"
 
 
 def test_what_a_project_lets_through_is_known_unless_something_else_decides(tmp_path: Path) -> None:
