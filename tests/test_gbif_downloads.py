@@ -90,6 +90,13 @@ def test_a_file_of_another_length_is_refused(service: Service, project: Project)
     assert list((project.folder / "downloads").iterdir()) == []
 
 
+def test_a_file_that_is_always_too_short_ends_the_tries(service: Service, project: Project) -> None:
+    service.bodies[-1] = {**service.bodies[-1], "size": len(service.file) + 1}
+    with pytest.raises(SourceError, match="ends before"):
+        GbifDownloads(project, lambda _: None).fetch(service.key)
+    assert len(service.ranges) == 3
+
+
 def test_a_damaged_file_is_refused(service: Service, project: Project) -> None:
     service.file = service.file[:600] + b"\0\0\0\0" + service.file[604:]
     with pytest.raises(SourceError, match=r"readable zip|checksum"):

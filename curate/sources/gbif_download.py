@@ -29,6 +29,8 @@ _OURS = ("limit", "offset", "facet", "facetLimit", "facetOffset", "mediaType")
 _CHUNK_BYTES = 1 << 16
 MAX_BREAKS = 8
 """How often in a row a transfer may break without a byte gained."""
+MAX_SHORT = 3
+"""How often it may end before its time as if that were all."""
 
 
 class DownloadClient:
@@ -143,7 +145,7 @@ class DownloadClient:
         """
         url = f"{self._base}/v1/occurrence/download/request/{checked(key)}.zip"
         part = path.with_name(f"{path.name}.part")
-        breaks = 0
+        breaks = n_short = 0
         while True:
             before = part.stat().st_size if part.exists() else 0
             if n_bytes and before > n_bytes:
@@ -165,6 +167,13 @@ class DownloadClient:
                 continue
             if whole:
                 break
+            n_short += 1
+            if n_short >= MAX_SHORT:
+                raise SourceError(
+                    f"the file of the download {key} ends before the {n_bytes:,} bytes that GBIF "
+                    "says it has",
+                    "Request it again.",
+                )
         _check(part, n_bytes, key)
         part.replace(path)
 
