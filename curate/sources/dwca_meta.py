@@ -17,6 +17,7 @@ from xml.parsers import expat
 from curate.errors import SourceError
 
 MAX_COLUMNS = 10_000
+_MOST_DIGITS = 9
 _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\r\\n": "\r\n", "\\f": "\f"}
 
 
@@ -69,13 +70,17 @@ class Meta:
 class _Node:
     """An element with its attributes, children and text."""
 
-    __slots__ = ("attributes", "children", "name", "text")
+    __slots__ = ("attributes", "children", "name", "words")
 
     def __init__(self, name: str, attributes: dict[str, str]) -> None:
         self.name = name
         self.attributes = attributes
         self.children: list[_Node] = []
-        self.text = ""
+        self.words: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self.words)
 
     def all(self, name: str) -> list[_Node]:
         return [each for each in self.children if each.name == name]
@@ -115,7 +120,7 @@ def _tree(data: bytes, where: str) -> _Node:
         stack.pop()
 
     def text(content: str) -> None:
-        stack[-1].text += content
+        stack[-1].words.append(content)
 
     def refuse(*_args: Any) -> None:
         raise SourceError(
@@ -124,6 +129,7 @@ def _tree(data: bytes, where: str) -> _Node:
         )
 
     parser = expat.ParserCreate()
+    parser.buffer_text = True  # else each line of text is a call of its own
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = text
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
@@ -188,7 +194,8 @@ def _character(node: _Node, name: str, default: str, where: str) -> str:
 def _number(text: str | None, what: str, where: str) -> int | None:
     if text is None or not text.strip():
         return None
-    if not text.strip().isdecimal() or int(text) >= MAX_COLUMNS:
+    digits = text.strip()
+    if not digits.isdecimal() or len(digits) > _MOST_DIGITS or int(digits) >= MAX_COLUMNS:
         raise SourceError(f"{where}: meta.xml: the {what} is {text!r}, not a small number")
     return int(text)
 

@@ -63,7 +63,10 @@ def first_fields(head: bytes, spec: Spec) -> list[str]:
         return []
     if not spec.quote:
         return line.split(spec.delimiter)
-    return next(csv.reader([line], delimiter=spec.delimiter, quotechar=spec.quote))
+    try:
+        return next(csv.reader([line], delimiter=spec.delimiter, quotechar=spec.quote))
+    except (csv.Error, ValueError) as error:
+        raise SourceError(f"{spec.location} is not a readable table: {error}") from error
 
 
 def batches(
@@ -183,9 +186,11 @@ class _Lines(io.RawIOBase):
 
 def _codec(spec: Spec) -> str:
     try:
-        return codecs.lookup(spec.encoding).name
-    except LookupError:
+        name = codecs.lookup(spec.encoding).name
+        b"a".decode(name, errors="replace")
+    except (LookupError, ValueError):  # codecs that unpack or escape are none of text
         raise SourceError(f"{spec.location}: there is no encoding {spec.encoding!r}") from None
+    return name
 
 
 def _text(column: pa.Array) -> pa.Array:

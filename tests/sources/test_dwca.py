@@ -296,6 +296,23 @@ BAD = {
     "no encoding": _changed(
         meta_xml=meta(archives.CORE.replace("UTF-8", "utf-81"), archives.EXTENSION)
     ),
+    "no encoding 'bz2'": _changed(
+        meta_xml=meta(archives.CORE.replace("UTF-8", "bz2"), archives.EXTENSION)
+    ),
+    "no encoding 'idna'": _changed(
+        meta_xml=meta(archives.CORE.replace("UTF-8", "idna"), archives.EXTENSION)
+    ),
+    "not a small number": _changed(
+        meta_xml=meta(
+            archives.CORE.replace('Lines="1"', f'Lines="{"9" * 5000}"'), archives.EXTENSION
+        )
+    ),
+    "field larger than field limit": _changed(
+        meta_xml=meta(
+            archives.CORE.replace('EnclosedBy=""', 'EnclosedBy="&quot;"'), archives.EXTENSION
+        ),
+        o_txt=f'"{"a" * 200_000}"\t"species"\n',
+    ),
     "do not have the 5 columns": _changed(m_txt="id\tb\tc\td\te\n1\t2\n1\t2\n"),
 }
 
@@ -313,6 +330,13 @@ def test_a_bad_archive_is_one_clear_line_and_the_catalog_stays_as_it_was(
         assert "\n" not in caught.value.message
         assert project.db.all("SELECT * FROM searches") == []
         assert project.db.all("SELECT * FROM candidates") == []
+
+
+def test_a_description_full_of_lines_is_read_in_time(tmp_path: Path) -> None:
+    lines = "\n" * 4_000_000  # copied for each line, they would take minutes
+    described = f"{meta(archives.CORE, archives.EXTENSION).removesuffix('</archive>')}{lines}"
+    path = zipped(tmp_path / "a.zip", {**FILES, "meta.xml": f"{described}</archive>"})
+    assert len(everything(path)) == 2
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
