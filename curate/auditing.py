@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import annotations as ledger_rows
@@ -76,7 +75,8 @@ class Auditing:
         queue: the queue that pages begin with; empty: none.
 
     Raises:
-        UsageError: there is no such manifest or queue.
+        UsageError: there is no such queue.
+        PackError: there is no such manifest.
     """
 
     def __init__(self, project: Project, manifest: str = "", queue: str = "") -> None:
@@ -99,7 +99,7 @@ class Auditing:
 
     @cached_property
     def _only(self) -> frozenset[str] | None:
-        return _of_manifest(self.project, self.manifest) if self.manifest else None
+        return self.project.manifests.image_ids(self.manifest) if self.manifest else None
 
     def refresh(self) -> None:
         """Take in what has changed since the last time.
@@ -373,19 +373,3 @@ def _tile(
 
 def _said(each: Annotation) -> dict[str, Any]:
     return {"kind": each.kind, "classes": each.classes if each.kind is Kind.LABEL else None}
-
-
-def _of_manifest(project: Project, name: str) -> frozenset[str]:
-    """Return the images of a manifest, unlabelled ones included."""
-    import pyarrow.parquet as pq
-
-    folder = project.folder / "manifests" / name
-    files = sorted(folder.glob("*.parquet")) if Path(name).name == name else []
-    if not files:
-        raise UsageError(f"there is no manifest {name!r}", "see `curate manifest list`")
-    return frozenset(
-        image_id
-        for file in files
-        for batch in pq.ParquetFile(file).iter_batches(columns=["image_id"])
-        for image_id in batch.column(0).to_pylist()
-    )

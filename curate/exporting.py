@@ -65,6 +65,18 @@ class Manifests:
 
         return find_manifest(self.folder / MANIFESTS, name)
 
+    def image_ids(self, name: str | None = None) -> frozenset[str]:
+        """Return the images of one, unlabelled ones included. Arguments are those of `open`.
+
+        Raises:
+            PackError: there is none of that name.
+        """
+        return frozenset(
+            image_id
+            for batch in self.open(name).batches(["image_id"])
+            for image_id in batch.column(0).to_pylist()
+        )
+
     def diff(self, old: str | None, new: str | None) -> Difference:
         """Compare two manifests.
 

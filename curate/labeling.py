@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from curate import waiting
 from curate.catalog import annotations as rows
 from curate.catalog import assignments, images, undecided
+from curate.catalog.assignments import Wish
 from curate.catalog.class_lists import ClassList
 from curate.errors import CurateError, LockedError, UsageError
 from curate.label import labelme_folder, labelme_program
@@ -58,6 +59,8 @@ class Asked:
     """People for each image."""
     folder: Path | None = None
     """This working folder instead of a new one."""
+    manifest: str = ""
+    """Only images of this manifest; empty: of the whole project."""
 
 
 @dataclass(slots=True)
@@ -133,6 +136,7 @@ class Labeling:
         self.people: People = project.people
         self.root = project.folder.resolve() / FOLDER
         self.session = Session(asked.annotator)
+        self._wished: Wish | None = None
 
     # Steps
 
@@ -150,9 +154,10 @@ class Labeling:
         Raises:
             CurateError: there are no images, or no classes.
             UsageError: there is no such queue.
+            PackError: there is no such manifest.
         """
         self.check()
-        ids = waiting.waiting(self.project, *self._wish())
+        ids = waiting.waiting(self.project, self._wish())
         return list(waiting.tasks(self.project, ids, self.asked.queue))
 
     def import_all(self, path: Path | None = None) -> Session:
@@ -162,10 +167,12 @@ class Labeling:
             path: any folder with files of Labelme; None: all working folders.
 
         Raises:
-            UsageError: there is no such folder.
+            UsageError: there is no such folder, or no such queue.
+            PackError: there is no such manifest.
         """
         if path is not None and not path.is_dir():
             raise UsageError(f"{path} is not a folder")
+        self._wish()  # refused, if at all, before anything is read
         if path is None and not self.project.exists:
             return self._done()
         with self.people.ledger() as ledger:
@@ -179,6 +186,7 @@ class Labeling:
         Raises:
             CurateError: there are no images, or no classes.
             UsageError: there is no such queue, or `folder` is no working folder.
+            PackError: there is no such manifest.
             StoreError: the folder cannot be written.
         """
         self.check()
@@ -215,12 +223,16 @@ class Labeling:
 
     # Folders
 
-    def _wish(self) -> tuple[str, str, int, int]:
-        return self.asked.annotator, self.asked.queue, self.asked.overlap, self.asked.batch
+    def _wish(self) -> Wish:
+        if self._wished is None:
+            asked = self.asked
+            among = waiting.among(self.project, asked.queue, asked.manifest)
+            self._wished = Wish(asked.annotator, asked.batch, asked.queue, asked.overlap, among)
+        return self._wished
 
     def _made(self) -> Working | None:
         """Return a new folder; the last one of this annotator if nothing was done in it."""
-        ids = waiting.given(self.project, *self._wish())
+        ids = waiting.given(self.project, self._wish())
         tasks = list(waiting.tasks(self.project, ids, self.asked.queue))
         if not tasks:
             return None
@@ -334,7 +346,7 @@ class Labeling:
                 self.session.none += not each.classes
 
     def _done(self) -> Session:
-        self.session.left = undecided.count_waiting(self.project.look(), *self._wish()[:3])
+        self.session.left = undecided.count_waiting(self.project.look(), self._wish())
         return self.session
 
 

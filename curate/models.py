@@ -254,22 +254,13 @@ class Models:
         """Return the images of the manifest that was asked for; None: all."""
         if request.manifest is None:
             return None
-        from curate.pack.manifest import find_manifest
-
-        manifest = find_manifest(self.project.folder / "manifests", request.manifest)
-        return frozenset(
-            image_id
-            for batch in manifest.batches(["image_id"])
-            for image_id in batch.column(0).to_pylist()
-        )
+        return self.project.manifests.image_ids(request.manifest)
 
     def _published(self, request: PrelabelRequest) -> str | None:
         """Write the next version of the manifest, with the proposals in it."""
         if request.manifest is None or request.dry_run:
             return None
-        from curate.pack.manifest import find_manifest
-
-        manifest = find_manifest(self.project.folder / "manifests", request.manifest)
+        manifest = self.project.manifests.open(request.manifest)
         result = self.project.balance(_recipe(manifest.info.get("recipe", {})))
         return result.manifest
 

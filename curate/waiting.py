@@ -45,31 +45,35 @@ def classes(project: Project) -> ClassList:
     return chosen
 
 
-def waiting(project: Project, annotator: str, queue: str, overlap: int, n: int) -> list[str]:
-    """Return what waits for a person, in order, without giving it to them.
+def among(project: Project, queue: str, manifest: str) -> tuple[str, ...] | None:
+    """Return the images of a manifest, in the order in which they are labelled; None: all.
 
     Args:
         project: where from.
-        annotator: who is going to label.
         queue: only the images of this queue, in its order; empty: any, by image id, which
             is an order of chance, so that the first few stand for all.
-        overlap: people for each image.
-        n: images at most.
+        manifest: version or path; empty: not only those of a manifest.
 
     Raises:
+        PackError: there is no such manifest.
         UsageError: there is no such queue.
     """
     _check(project, queue)
-    return undecided.first_waiting(project.look(), annotator, queue, overlap, n)
+    if not manifest:
+        return None
+    ids = project.manifests.image_ids(manifest)
+    if not queue:
+        return tuple(sorted(ids))
+    return tuple(each for each in pages.places(project.look(), queue) if each in ids)
 
 
-def given(project: Project, annotator: str, queue: str, overlap: int, n: int) -> list[str]:
-    """Give images to a person and return them: nobody else gets them meanwhile.
+def waiting(project: Project, wish: Wish) -> list[str]:
+    """Return what waits for a person, in order, without giving it to them."""
+    return undecided.first_waiting(project.look(), wish)
 
-    Arguments and errors are those of `waiting`.
-    """
-    _check(project, queue)
-    wish = Wish(annotator, n, queue, overlap)
+
+def given(project: Project, wish: Wish) -> list[str]:
+    """Give images to a person and return them: nobody else gets them meanwhile."""
     return assignments.take(project.db, wish, project.clock())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from curate.catalog.assignments import Wish
 from curate.catalog.database import Database
 
 # In a queue an image is looked at again, whatever was decided about it elsewhere.
@@ -19,31 +20,29 @@ AND NOT EXISTS (SELECT 1 FROM decisions JOIN annotations ON annotations.id = ann
 AND (SELECT COUNT(*) FROM decisions JOIN annotations ON annotations.id = annotation_id
     WHERE decisions.image_id = images.image_id
     AND (:queue = '' OR annotations.queue = :queue)) < :overlap
+AND (:among IS NULL OR images.image_id IN (SELECT value FROM json_each(:among)))
 """
 _ALL = f"FROM images {_WAITING}"
 _QUEUED = f"FROM queues CROSS JOIN images USING (image_id) {_WAITING} AND queues.queue = :queue"
 
 
-def first_waiting(db: Database, annotator: str, queue: str, overlap: int, n: int) -> list[str]:
+def first_waiting(db: Database, wish: Wish) -> list[str]:
     """Return the first images that wait for a person, whoever holds them now.
 
     Args:
         db: the catalog.
-        annotator: the person.
-        queue: a queue, in its order; empty: all kept images, by image id.
-        overlap: people for each image.
-        n: images at most.
+        wish: for whom, how many, from where; a queue has its own order, all others come by
+            image id.
     """
-    rest = f"{_QUEUED} ORDER BY place" if queue else f"{_ALL} ORDER BY images.image_id"
-    values = _values(annotator, queue, overlap)
-    rows = db.all(f"SELECT images.image_id {rest} LIMIT :n", {**values, "n": n})
+    rest = f"{_QUEUED} ORDER BY place" if wish.queue else f"{_ALL} ORDER BY images.image_id"
+    rows = db.all(f"SELECT images.image_id {rest} LIMIT :n", {**_values(wish), "n": wish.n})
     return [image_id for (image_id,) in rows]
 
 
-def count_waiting(db: Database, annotator: str, queue: str, overlap: int) -> int:
-    """Return how many images wait for a person. Arguments are those of `first_waiting`."""
-    rest = _QUEUED if queue else _ALL
-    return int(db.one(f"SELECT COUNT(*) {rest}", _values(annotator, queue, overlap))[0])
+def count_waiting(db: Database, wish: Wish) -> int:
+    """Return how many images wait for a person, however many are wished for."""
+    rest = _QUEUED if wish.queue else _ALL
+    return int(db.one(f"SELECT COUNT(*) {rest}", _values(wish))[0])
 
 
 def any_kept(db: Database) -> bool:
@@ -62,5 +61,10 @@ def hold(db: Database, annotator: str, queue: str, image_ids: Sequence[str], now
         )
 
 
-def _values(annotator: str, queue: str, overlap: int) -> dict[str, str | int]:
-    return {"me": annotator, "queue": queue, "overlap": overlap}
+def _values(wish: Wish) -> dict[str, str | int | None]:
+    return {
+        "me": wish.annotator,
+        "queue": wish.queue,
+        "overlap": wish.overlap,
+        "among": None if wish.among is None else json.dumps(list(wish.among)),
+    }

@@ -39,6 +39,9 @@ QueueOption = Annotated[
         show_default=False,
     ),
 ]
+ManifestOption = Annotated[
+    str, typer.Option("--manifest", metavar="vNNNN", help="Only images of this manifest.")
+]
 OverlapOption = Annotated[
     int,
     typer.Option("--overlap", metavar="K", min=1, help="Give each image to K people."),
@@ -69,6 +72,7 @@ def label(
     annotator: AnnotatorOption = None,
     batch: BatchOption = None,
     queue: QueueOption = "",
+    manifest: ManifestOption = "",
     overlap: OverlapOption = 1,
     folder: FolderOption = None,
     import_only: ImportOnlyOption = False,
@@ -78,13 +82,15 @@ def label(
     """Label images in Labelme; what is saved there is imported at once."""
     if sum((import_only, prepare_only, dry_run)) > 1:
         raise UsageError("--import-only, --prepare-only and --dry-run are different things")
-    if folder is not None and (queue or batch is not None):
-        raise UsageError("--folder has its images already: --queue and --batch choose new ones")
+    if folder is not None and (queue or manifest or batch is not None):
+        raise UsageError(
+            "--folder has its images already: --queue, --manifest and --batch choose new ones"
+        )
     flags = {"label.annotator": annotator, "label.batch": batch}
     with Bars(session) as bars, session.project(flags, bars) as project:
         if project.exists and not (dry_run or import_only):
             project.learning.fill_queue(queue)
-        labeling = _labeling(project, queue, overlap, folder)
+        labeling = _labeling(project, queue, manifest, overlap, folder)
         if dry_run:
             return _plan(session, labeling)
         if import_only:
@@ -92,12 +98,14 @@ def label(
         return _label(session, labeling, prepare_only=prepare_only)
 
 
-def _labeling(project: Project, queue: str, overlap: int, folder: Path | None) -> Labeling:
+def _labeling(
+    project: Project, queue: str, manifest: str, overlap: int, folder: Path | None
+) -> Labeling:
     from curate.labeling import Asked, Labeling, user_name
 
     given = project.settings.label
     who = given.annotator.strip() or user_name(project.environ)
-    return Labeling(project, Asked(who, given.batch, queue, overlap, folder))
+    return Labeling(project, Asked(who, given.batch, queue, overlap, folder, manifest))
 
 
 def _plan(session: Session, labeling: Labeling) -> ExitCode:

@@ -49,6 +49,16 @@ def test_as_written_it_starts_labelme_on_a_new_folder(tmp_path: Path, program: s
     assert "0 labels by zoë, images left: 2" in done.stdout
 
 
+def test_only_the_images_of_a_manifest(tmp_path: Path) -> None:
+    make_project(tmp_path, [["beach"], ["city"], []])
+    assert CliRunner().invoke(app, ["balance", "-C", str(tmp_path)]).exit_code == 0
+    done = label(tmp_path, "--manifest", "v0001", "--prepare-only", "--json")
+    assert json.loads(done.stdout)["prepared"] == 2
+    assert label(tmp_path, "--manifest", "v0002").exit_code == 1
+    both = label(tmp_path, "--manifest", "v0001", "--folder", str(tmp_path))
+    assert "--folder has its images already" in both.stderr
+
+
 def test_without_labelme_it_says_how_to_install_it(tmp_path: Path) -> None:
     make_project(tmp_path, [[]])
     done = label(tmp_path, PATH="/nowhere", DISPLAY=":0")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from curate.catalog.database import Database, writer_lock
 from curate.catalog.queues import Queued, write_queue
-from curate.errors import CurateError, LockedError, UsageError
+from curate.errors import CurateError, LockedError, PackError, UsageError
 from curate.label.labelme_file import REVIEWED
 from curate.labeling import Asked, Labeling, Session
 from curate.people import People
@@ -292,6 +293,31 @@ def test_a_queue_has_its_own_order_and_blind_images_show_nothing(tmp_path: Path)
     assert (row.queue, row.mode, row.shown) == ("odd", "blind", None)
     with Project(tmp_path) as project, pytest.raises(UsageError, match="no queue 'even'"):
         Labeling(project, Asked("ann", 5, "even")).prepare()
+
+
+def test_a_manifest_bounds_what_is_labelled_and_a_queue_orders_it(tmp_path: Path) -> None:
+    one, two, three, four = make_project(tmp_path, [["beach"], ["city"], ["trees"], []])
+    with Project(tmp_path) as project:
+        assert project.balance().manifest == "v0001"
+        write_queue(project.db, "odd", [Queued(each) for each in (four, three, one)])
+        asked = Asked("ann", 2, manifest="v0001")
+        assert [task.image_id for task in Labeling(project, asked).plan()] == sorted(
+            (one, two, three)
+        )[:2]
+        labeling = Labeling(project, replace(asked, queue="odd"))
+        assert [task.image_id for task in labeling.plan()] == [three, one]
+        working = labeling.prepare()
+        assert working is not None
+        assert [task.image_id for task in working.tasks.values()] == [three, one]
+    save(working.path, three, "trees", REVIEWED)
+    with Project(tmp_path) as project:
+        done = Labeling(project, replace(asked, queue="odd")).import_all()
+        assert (done.labels, done.left) == (1, 1)
+        rest = Labeling(project, replace(asked, batch=9)).prepare()
+        assert rest is not None
+        assert {task.image_id for task in rest.tasks.values()} == {one, two}
+        with pytest.raises(PackError, match="no manifest v0009"):
+            Labeling(project, Asked("ann", 5, manifest="v0009")).import_all()
 
 
 def test_the_next_folder_begins_where_the_last_one_ended(tmp_path: Path) -> None:

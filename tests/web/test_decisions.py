@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from curate import auditing
 from curate.catalog.queues import Queued, write_queue
+from curate.pack import Recipe, read_manifest
 from curate.project import Project
 from curate.records import Kind
 from tests.web.world import (
@@ -202,14 +202,9 @@ def test_overlap_gives_each_image_to_so_many_people(tmp_path: Path) -> None:
 
 def test_only_a_manifests_images_are_shown(world: World) -> None:
     with Project(world.folder) as project:
-        project.balance()
-        db = project.db
-        db.execute("UPDATE images SET excluded = NULL")
-    folder = world.folder / "manifests" / "v0001"
-    for file in folder.glob("*.parquet"):
-        if file.name != "train.parquet":
-            file.unlink()
-    wanted = set(pq.read_table(folder / "train.parquet")["image_id"].to_pylist())
+        made = project.balance(Recipe(max_per_class=3))
+    assert made.path is not None
+    wanted = set(read_manifest(made.path).table()["image_id"].to_pylist())
     assert 0 < len(wanted) < 24
     with inside(world, manifest="v0001") as server:
         told = Caller.through(server).get("/api/page?size=100")
