@@ -12,6 +12,9 @@ What a file says, in the order of these rules:
 - the ticks are those that were there before: nobody has decided anything;
 - classes ticked: they are the label;
 - no class ticked: nobody has decided anything (or not yet).
+
+What the same person decided elsewhere after the file was saved stands: it is not overruled by
+a file that is only read now.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from curate.label import labelme_file
 from curate.label.labelme_file import REVIEWED, BadFileError, Saved
 from curate.label.labelme_folder import Task, Working, label_files
 from curate.label.ledger import checked
+from curate.label.replay import newest
 from curate.records import Annotation, Kind
 from curate.store import sha256_file
 
@@ -204,6 +208,8 @@ class Reader:
                 self._undo(each, image_id, len(mine) + place, saved)
                 for place, each in enumerate(reversed(live))
             ]
+        if self._is_overtaken(said, saved):
+            return []
         annotation = Annotation(
             key=_key(self.working, image_id, len(mine), classes),
             kind=Kind.LABEL,
@@ -220,6 +226,19 @@ class Reader:
             seconds=self._seconds(saved.saved_at),
         )
         return [checked(annotation)]
+
+    def _is_overtaken(self, said: Sequence[Annotation], saved: Saved) -> bool:
+        """Whether this person decided elsewhere after the file was saved: that counts.
+
+        Rows count in their order of arrival, and a folder may be read long after it was left.
+        """
+        mine = (each for _, each in newest(list(enumerate(said))))
+        return any(
+            each.annotator == self.working.annotator
+            and each.decided_at > saved.saved_at
+            and not _is_from(each, self.working)
+            for each in mine
+        )
 
     def _undo(self, before: Annotation, image_id: str, number: int, saved: Saved) -> Annotation:
         return Annotation(

@@ -1,0 +1,62 @@
+"""A working folder that is read late does not overrule what its annotator said since."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from curate.label.labelme_file import REVIEWED
+from curate.labeling import Asked, Labeling
+from curate.project import Project
+from curate.records import Annotation, Kind
+from tests.label.labelme_world import folders, make_project, said, save
+
+
+def prepared(path: Path) -> Path:
+    with Project(path) as project:
+        assert Labeling(project, Asked("ann", 100)).prepare() is not None
+    return folders(path)[-1]
+
+
+def decide(path: Path, image_id: str, name: str, at: float) -> None:
+    """Decide in the audit page."""
+    row = Annotation(
+        key=f"audit-{image_id[:8]}-{name}",
+        kind=Kind.LABEL,
+        annotator="ann",
+        decided_at=at,
+        image_id=image_id,
+        classes=(name,),
+        tool="audit",
+    )
+    with Project(path) as project, project.people.ledger() as ledger:
+        ledger.add([row])
+
+
+def in_force(path: Path, image_id: str) -> list[tuple[str, ...] | None]:
+    with Project(path) as project:
+        return [each.classes for each in project.people.current([image_id])[image_id]]
+
+
+def read(path: Path) -> int:
+    with Project(path) as project:
+        return Labeling(project, Asked("ann", 100)).import_all().labels
+
+
+def test_a_file_left_behind_does_not_overrule_a_later_decision(tmp_path: Path) -> None:
+    (only,) = make_project(tmp_path, [[]])
+    folder = prepared(tmp_path)
+    save(folder, only, "beach", REVIEWED, later_s=-60)  # and then everything was killed
+    decide(tmp_path, only, "city", time.time())
+    assert read(tmp_path) == 0
+    assert in_force(tmp_path, only) == [("city",)]
+    assert len(said(tmp_path)) == 1
+
+
+def test_a_file_saved_after_a_decision_elsewhere_counts(tmp_path: Path) -> None:
+    (only,) = make_project(tmp_path, [[]])
+    folder = prepared(tmp_path)
+    decide(tmp_path, only, "city", time.time() - 60)
+    save(folder, only, "beach", REVIEWED)
+    assert read(tmp_path) == 1
+    assert in_force(tmp_path, only) == [("beach",)]
