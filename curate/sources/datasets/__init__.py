@@ -7,11 +7,12 @@ an ordinary tree of images (`curate.sources.folder`). A new one is one file and 
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from curate.errors import SourceError, UsageError
-from curate.sources.datasets.base import Format, listing
+from curate.sources.datasets.base import Format, folders_in
 
 FORMATS = {
     "cub": "curate.sources.datasets.cub:Cub",
@@ -84,8 +85,7 @@ def _wrapped(path: Path, wanted: list[str]) -> tuple[str, Path] | None:
     """Detect at the path, else in its only folder: archives often hold one around all."""
     places = [path]
     if path.is_dir():
-        inner = listing(path)
-        places += [each for each in inner if each.is_dir()] if len(inner) == 1 else []
+        places += _only_folder(path)
     for place in places:
         for name in wanted:
             if load(name).detects(place):
@@ -93,8 +93,17 @@ def _wrapped(path: Path, wanted: list[str]) -> tuple[str, Path] | None:
     return None
 
 
+def _only_folder(path: Path) -> list[Path]:
+    """Return the folder that is all there is in a folder, if it is so."""
+    inner = folders_in(path)
+    if len(inner) != 1:
+        return []
+    visible = (each for each in path.iterdir() if not each.name.startswith("."))
+    return inner if len(list(islice(visible, 2))) == 1 else []
+
+
 def _is_split_tree(path: Path) -> bool:
     from curate.sources.folder import SPLITS
 
-    folders = [each.name.lower() for each in listing(path) if each.is_dir()]
+    folders = [each.name.lower() for each in folders_in(path)]
     return bool(folders) and all(name in SPLITS for name in folders)

@@ -22,10 +22,11 @@ from curate.sources.datasets.base import (
     Left,
     Options,
     above,
+    files_with,
+    folders_in,
     head,
     is_file,
     is_url,
-    listing,
     read_json,
     split_of,
     with_license,
@@ -79,9 +80,8 @@ def _is_coco(path: Path) -> bool:
 
 
 def _candidates(path: Path) -> Iterator[Path]:
-    inner = listing(path)
-    for place in (path, *(each for each in inner if each.is_dir())):
-        yield from (each for each in listing(place) if each.suffix.lower() == ".json")
+    for place in (path, *folders_in(path)):
+        yield from files_with(place, {".json"})
 
 
 def _chosen(path: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from curate.sources import tables
 from curate.sources.datasets import table
-from curate.sources.datasets.base import Entry, Found, Options, is_file, listing, split_of
+from curate.sources.datasets.base import Entry, Found, Options, folders_in, is_file, split_of
 from curate.sources.folder import SPLITS
 
 _NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -44,13 +44,9 @@ class ImageFolder:
 
 
 def _metadata(path: Path) -> Iterator[Path]:
-    folders = [path, *_folders(path), *_folders(path / "data")]
+    folders = [path, *folders_in(path), *folders_in(path / "data")]
     paths = (folder / name for folder in folders for name in _NAMES)
     yield from (each for each in paths if is_file(each))
-
-
-def _folders(path: Path) -> list[Path]:
-    return [each for each in listing(path) if each.is_dir()]
 
 
 def _completed(entry: Entry, folder: Path, side: str | None) -> Entry:

@@ -20,9 +20,9 @@ from curate.sources.datasets.base import (
     Found,
     Left,
     Options,
+    files_with,
+    folders_in,
     head,
-    is_file,
-    listing,
     read_json,
     split_of,
 )
@@ -59,11 +59,9 @@ class Labelme:
 
 
 def _below(path: Path) -> Iterator[Path]:
-    inner = listing(path)
-    yield from (each for each in inner if each.suffix.lower() == ".json" and is_file(each))
-    for folder in inner:
-        if folder.is_dir() and not folder.is_symlink():
-            yield from _below(folder)
+    yield from files_with(path, {".json"})
+    for folder in folders_in(path, links=False):
+        yield from _below(folder)
 
 
 def _is_labelme(path: Path) -> bool:

@@ -18,8 +18,9 @@ from curate.sources.datasets.base import (
     Found,
     Left,
     Options,
+    files_with,
+    folders_in,
     is_file,
-    listing,
     split_of,
 )
 from curate.sources.datasets.features import Roles, features_of, roles
@@ -62,11 +63,9 @@ class ParquetImages:
 def _files(path: Path) -> list[Path]:
     if is_file(path):
         return [path] if path.suffix.lower() in _SUFFIXES else []
-    inner = listing(path)
-    found = [each for each in inner if each.suffix.lower() in _SUFFIXES]
-    for folder in inner:
-        if folder.is_dir() and not folder.is_symlink():
-            found += _files(folder)
+    found = files_with(path, _SUFFIXES)
+    for folder in folders_in(path, links=False):
+        found += _files(folder)
     return found
 
 

@@ -23,10 +23,10 @@ from curate.sources.datasets.base import (
     Found,
     Left,
     Options,
+    files_with,
     is_file,
     is_image,
     is_url,
-    listing,
     split_of,
     with_license,
 )
@@ -111,7 +111,8 @@ def _is_table(path: Path) -> bool:
 
 def _only_table(path: Path) -> Path | None:
     # A text file beside images is a licence or a readme more often than a table.
-    found = [each for each in listing(path) if _is_table(each) and each.suffix.lower() != ".txt"]
+    named = files_with(path, {*_SUFFIXES, ".gz"} - {".txt"})
+    found = [each for each in named if _is_table(each)]
     return found[0] if len(found) == 1 else None
 
 
