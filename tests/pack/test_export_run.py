@@ -285,6 +285,77 @@ def test_a_foreign_manifest_cannot_make_us_copy_files_from_outside(tmp_path: Pat
             run(read_manifest(manifest.path), "csv", tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("column", "bad"),
+    [("image_id", "../../../evil"), ("format", "/../../evil"), ("split", "../../evil")],
+)
+def test_a_foreign_manifest_cannot_make_us_write_files_outside(
+    tmp_path: Path, column: str, bad: str
+) -> None:
+    manifest = project(tmp_path / "project", n=12)
+    path = manifest.path / "val.parquet"
+    rows = pq.read_table(path)
+    values = pa.array([bad] * rows.num_rows)
+    pq.write_table(rows.set_column(rows.column_names.index(column), column, values), path)
+    with pytest.raises(PackError, match=f"with the {column}"):
+        run(read_manifest(manifest.path), "csv", tmp_path / "a" / "b" / "out")
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_a_link_in_the_place_of_what_is_left_is_not_followed(tmp_path: Path) -> None:
+    manifest = project(tmp_path / "project", n=12)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("irreplaceable")
+    (tmp_path / ".out.partial").symlink_to(mine)
+    with pytest.raises(PackError, match="is a link"):
+        run(manifest, "csv", tmp_path / "out")
+    assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+
+
+def test_links_in_what_is_left_are_taken_away_and_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = project(tmp_path / "project", n=12)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(place_module, "_copy", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(manifest, "csv", tmp_path / "out")
+    images = tmp_path / ".out.partial" / "images"
+    images.rmdir()
+    images.symlink_to(mine)
+    assert run(manifest, "csv", tmp_path / "out").images
+    assert not list(mine.iterdir())
+
+
+def _interrupt(_source: Path, _target: Path) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_export_that_failed_ends_the_same_once_it_can(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.pack.export.huggingface.SHARD_BYTES", 2000)
+    manifest = project(tmp_path, n=30)
+    run(manifest, name, tmp_path / "whole" / "out")
+    last = manifest.table("train", ["path"])["path"].to_pylist()[-1]
+    away = (tmp_path / last).rename(tmp_path / "away")
+    with pytest.raises(PackError, match="No such file"):
+        run(manifest, name, tmp_path / "cut" / "out")
+    away.rename(tmp_path / last)
+    run(manifest, name, tmp_path / "cut" / "out")
+    assert files_of(tmp_path / "cut" / "out") == files_of(tmp_path / "whole" / "out")
+
+
+def test_negatives_do_not_go_into_the_folder_of_a_class(tmp_path: Path) -> None:
+    manifest = project(tmp_path, [["beach"], []], n=20)
+    with pytest.raises(PackError, match="of the class beach"):
+        run(manifest, "imagefolder", tmp_path / "out", negatives="Beach")
+
+
 def test_a_full_disk_is_told_before_anything_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

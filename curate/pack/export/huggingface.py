@@ -75,7 +75,11 @@ class ParquetWriter:
         paths = self._paths.setdefault(split, [])
         folder = self._context.folder / "data"
         folder.mkdir(exist_ok=True)
-        paths.append(folder / f"{SPLIT_NAMES.get(split, split)}-{len(paths):05d}.parquet")
+        name = SPLIT_NAMES.get(split, split)
+        if not paths:
+            for stale in folder.glob(f"{name}-*.parquet"):  # of a run that was stopped
+                stale.unlink()
+        paths.append(folder / f"{name}-{len(paths):05d}.parquet")
         # Pictures are compressed already.
         packed = [name for name in self._schema.names if name != "image"]
         compression = dict.fromkeys(packed, "zstd") | {"image.bytes": "none", "image.path": "zstd"}

@@ -7,9 +7,10 @@ silently. `classes.json` tells folders, classes and numbers.
 
 from __future__ import annotations
 
+from curate.errors import PackError
 from curate.pack.export.base import Context, Format, Item, Placed
 from curate.pack.export.files import write_json
-from curate.pack.export.safe import safe_name, safe_names
+from curate.pack.export.safe import is_same, safe_name, safe_names
 
 _HOW = """\
 ```python
@@ -32,6 +33,13 @@ class FolderWriter:
         self._folders = safe_names(context.classes)
         given = context.options.negatives
         self._nothing = None if given is None else safe_name(given)
+        for name, folder in self._folders.items():
+            if self._nothing is not None and is_same(self._nothing, folder):
+                raise PackError(
+                    f"--negatives {given} would put images of no class into the folder of the "
+                    f"class {name}",
+                    "give it another name",
+                )
         self._seen: set[str] = set()
 
     def where(self, item: Item) -> str:

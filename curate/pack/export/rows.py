@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from curate.errors import PackError
 from curate.pack.card import ATTRIBUTION_COLUMNS
 from curate.pack.export.base import Format, Item, Options
 from curate.pack.manifest import Manifest
+from curate.pack.recipe import SPLITS
 from curate.pack.verify import is_inside
 from curate.store import EXTENSIONS
 
@@ -25,6 +27,12 @@ LEFT_OUT = {
     "unreadable": "of a format that its readers pass over: --resize PX makes JPEG of all",
 }
 """Why an image of the manifest is not in an export, for a person."""
+_NAMES = {
+    "image_id": re.compile(r"[0-9a-f]{64}"),
+    "format": re.compile(r"[a-z0-9]{1,16}"),
+    "split": re.compile("|".join((*SPLITS, "unassigned"))),
+}
+"""What becomes part of a file's name, and how it must look: a manifest may be somebody else's."""
 
 
 @dataclass(slots=True)
@@ -117,6 +125,13 @@ class Rows:
         return None
 
     def _item(self, row: Mapping[str, Any], copies: int) -> Item:
+        for name, pattern in _NAMES.items():
+            if not pattern.fullmatch(row[name] or ""):
+                raise PackError(
+                    f"{self._manifest.version} has an image with the {name} {row[name]!r}, which "
+                    "is none",
+                    f"see what is wrong: `curate manifest verify {self._manifest.version}`",
+                )
         if not is_inside(row["path"]):
             raise PackError(
                 f"image {row['image_id']} of {self._manifest.version} has the path "

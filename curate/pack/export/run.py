@@ -241,7 +241,13 @@ def _partial(target: Path, manifest: Manifest, format_: Format, options: Options
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = target.with_name(f".{target.name}.partial")
     folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise PackError(
+            f"{folder} is a link, or no folder, so nothing is written there",
+            "take it away, or give another --out",
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -254,13 +260,24 @@ def _partial(target: Path, manifest: Manifest, format_: Format, options: Options
             "options": asdict(options),
         }
         note = folder / _NOTE
-        if not note.is_file() or note.read_text(encoding="utf-8") != dense(plan):
+        is_begun = not _has_links(folder) and note.is_file()
+        if not is_begun or note.read_text(encoding="utf-8") != dense(plan):
             for path in folder.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                is_folder = path.is_dir() and not path.is_symlink()
+                shutil.rmtree(path) if is_folder else path.unlink()
             note.write_text(dense(plan), encoding="utf-8")
         yield folder
     finally:
         os.close(descriptor)
+
+
+def _has_links(folder: Path) -> bool:
+    """Tell whether a folder holds a symbolic link: we make none, and would write where it leads."""
+    return any(
+        os.path.islink(os.path.join(root, name))  # noqa: PTH114, PTH118 - a million of them
+        for root, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+    )
 
 
 def _publish(folder: Path, target: Path) -> None:

@@ -54,6 +54,11 @@ def safe_names(classes: Iterable[str]) -> dict[str, str]:
     return {name: found[name] for name in sorted(found)}
 
 
+def is_same(one: str, other: str) -> bool:
+    """Tell whether two folders are one where case or Unicode spelling is ignored."""
+    return _key(one) == _key(other)
+
+
 def _key(folder: str) -> str:
     """Return what file systems that ignore case and Unicode spelling compare."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folder).casefold())
