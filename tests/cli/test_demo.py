@@ -26,7 +26,7 @@ SMALL = SampleOptions(
     html_share=0.05,
     truncated_share=0.06,
     duplicate_share=0.1,
-    placeholder_share=0.0,
+    placeholder_share=0.2,
     unavailable_share=0.1,
 )
 
@@ -62,7 +62,7 @@ def page(result: DemoResult) -> Page:
 
 def test_the_sample_source_agrees_with_every_number(result: DemoResult) -> None:
     assert [row for row in result.truth.rows if not row.agrees] == []
-    assert {row.what for row in result.truth.rows} >= {"images", "not_found"}
+    assert {row.what for row in result.truth.rows} >= {"images", "not_found", "placeholder"}
 
 
 def test_every_class_has_what_was_asked_for(result: DemoResult) -> None:
@@ -172,7 +172,7 @@ def test_the_whole_demo_shows_every_kind_of_fault(tmp_path: Path) -> None:
     assert document["agrees"]
     assert document["faults"] == 0
     assert document["balance"]["leaks"] == 0
-    assert {"corrupt", "html", "not_found"} <= set(document["candidates"]["failed"])
+    assert {"corrupt", "html", "not_found", "placeholder"} <= set(document["candidates"]["failed"])
     assert document["candidates"]["duplicate"] > 0
     assert OPTIONS.limited_photos > 0
     assert document["balance"]["manifest"] == "v0001"
