@@ -341,11 +341,11 @@ def test_an_export_that_failed_ends_the_same_once_it_can(
     monkeypatch.setattr("curate.pack.export.huggingface.SHARD_BYTES", 2000)
     manifest = project(tmp_path, n=30)
     run(manifest, name, tmp_path / "whole" / "out")
-    last = manifest.table("train", ["path"])["path"].to_pylist()[-1]
-    away = (tmp_path / last).rename(tmp_path / "away")
+    middle = manifest.table("train", ["path"])["path"].to_pylist()[9]
+    away = (tmp_path / middle).rename(tmp_path / "away")
     with pytest.raises(PackError, match="No such file"):
         run(manifest, name, tmp_path / "cut" / "out")
-    away.rename(tmp_path / last)
+    away.rename(tmp_path / middle)
     run(manifest, name, tmp_path / "cut" / "out")
     assert files_of(tmp_path / "cut" / "out") == files_of(tmp_path / "whole" / "out")
 
