@@ -1,8 +1,8 @@
 """Measures a model on labelled images that it has not learned from: `curate evaluate`.
 
 What it said before is taken from the catalog; images that it was never asked about it sees
-now, without a proposal being written. Images that it was trained on here are left out: on
-those it is always good.
+now, without a proposal being written. Images that it was trained on here are left out, and
+others of their groups: on those it is always good.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from curate.assist.evaluate import Evaluation, evaluate_exclusive, evaluate_mult
 from curate.catalog import proposals as rows
 from curate.catalog import trainings
 from curate.errors import StoreError, UsageError
-from curate.lessons import Lessons, collect
+from curate.lessons import Lessons, apart_from, collect
 from curate.records import Proposal
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def grade_model(project: Project, request: GradeRequest) -> Graded:
     lessons = _of_manifest(project, collect(project, request.trust), request)
     sha256, name, file = _find(project, request.model)
     seen = trainings.trained_on(project.look(), sha256)
-    fresh = np.array([each not in seen for each in lessons.image_ids], dtype=bool)
-    lessons = lessons.some(fresh, "trained_on")
+    lessons = apart_from(project, lessons, seen, "trained_on")
     said = _proposals(project, lessons, sha256, file)
     lessons = lessons.some(
         np.array([each in said for each in lessons.image_ids], dtype=bool), "not_proposed"

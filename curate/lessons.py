@@ -9,7 +9,7 @@ of the same mushroom for instance: an image that a model has learned from says n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from curate.catalog import annotations as rows
 from curate.catalog import images
+from curate.catalog.absent import linked
 from curate.errors import UsageError
 from curate.records import Label, Origin
 
@@ -38,7 +39,6 @@ TRUSTED: Mapping[str, tuple[Origin, ...]] = {
 }
 """Origins of labels that count, by the weakest of them."""
 DEFAULT_TRUST = "consensus"
-_PAGE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +149,38 @@ def held_out_images(project: Project, manifest: str | None) -> frozenset[str]:
     return frozenset(chain.from_iterable(each["image_id"].to_pylist() for each in parts))
 
 
-def apart_from(project: Project, lessons: Lessons, held_out: frozenset[str]) -> Lessons:
-    """Leave out what a manifest holds out, and all of the same groups."""
-    if not held_out:
+def apart_from(
+    project: Project, lessons: Lessons, others: Collection[str], why: str = "held_out"
+) -> Lessons:
+    """Leave out some images and all of the same groups, whatever images link them.
+
+    Args:
+        project: where the images are.
+        lessons: what is chosen from.
+        others: the images, e.g. those that a manifest holds out.
+        why: the reason that is counted.
+    """
+    if not others:
         return lessons
-    pages = _chosen(project, sorted(held_out | set(lessons.image_ids)))
-    everyone = list(chain.from_iterable(pages))
-    groups = group_numbers([each.groups for each in everyone])
-    known = {each.image_id: group for each, group in zip(everyone, groups.tolist(), strict=True)}
-    taboo = {known[each] for each in held_out if each in known}
-    chosen = np.array([known[each] not in taboo for each in lessons.image_ids], dtype=bool)
-    return lessons.some(chosen, "held_out")
+    taboo = {*others, *_linked_to(project, others)}
+    chosen = np.array([each not in taboo for each in lessons.image_ids], dtype=bool)
+    return lessons.some(chosen, why)
+
+
+def _linked_to(project: Project, image_ids: Collection[str]) -> list[str]:
+    """Return the images that are in one group with some of these."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from curate.pack.groups import group_numbers
+    from curate.pack.plan import absent_table
+
+    table = absent_table(linked(project.look()))
+    wanted = pc.is_in(table["image_id"], value_set=pa.array(sorted(image_ids), pa.string()))
+    numbers = group_numbers(table["group_hints"])
+    near = np.isin(numbers, numbers[wanted.to_numpy().astype(bool)])
+    found: list[str] = table["image_id"].filter(pa.array(near)).to_pylist()
+    return found
 
 
 def _decided(project: Project) -> Iterator[list[KeptImage]]:
@@ -167,11 +188,6 @@ def _decided(project: Project) -> Iterator[list[KeptImage]]:
     for page in rows.all_decisions(project.look()):
         ids = sorted({str(each.image_id) for _, each in page})
         yield images.some_kept(project.look(), ids)
-
-
-def _chosen(project: Project, image_ids: Sequence[str]) -> Iterator[list[KeptImage]]:
-    for start in range(0, len(image_ids), _PAGE):
-        yield images.some_kept(project.look(), image_ids[start : start + _PAGE])
 
 
 def _labels(project: Project, page: Sequence[KeptImage]) -> Mapping[str, Label]:

@@ -1,4 +1,4 @@
-"""Images that are left out but linked to others: the links outlast them.
+"""What links images to each other; also those that are left out: the links outlast them.
 
 Two kept images that are alike only through a third stay together although the third is left
 out, and a copy of an image that was in a test set belongs where the image was.
@@ -20,14 +20,27 @@ SELECT images.image_id,
         WHERE near_groups.image_id = images.image_id
         UNION SELECT 'semantic:' || linked FROM semantic_groups
         WHERE semantic_groups.image_id = images.image_id ORDER BY 1)) AS hints
-FROM images WHERE excluded IS NOT NULL AND images.image_id > ? AND hints IS NOT NULL
+FROM images WHERE {which} images.image_id > ? AND hints IS NOT NULL
 ORDER BY images.image_id LIMIT ?
 """
 
 
-def linked_absent(db: Database) -> Iterator[list[tuple[str, tuple[str, ...]]]]:
+Page = list[tuple[str, tuple[str, ...]]]
+"""Images with their group hints."""
+
+
+def linked_absent(db: Database) -> Iterator[Page]:
     """Yield excluded images that have group hints, with these, in pages ordered by id."""
+    return _pages(db, _LINKED.format(which="excluded IS NOT NULL AND"))
+
+
+def linked(db: Database) -> Iterator[Page]:
+    """Yield all images that have group hints, kept or not, as `linked_absent` does."""
+    return _pages(db, _LINKED.format(which=""))
+
+
+def _pages(db: Database, sql: str) -> Iterator[Page]:
     after = ""
-    while rows := db.all(_LINKED, (after, PAGE_ROWS)):
+    while rows := db.all(sql, (after, PAGE_ROWS)):
         after = rows[-1][0]
         yield [(image_id, tuple(hints.split(SEPARATOR))) for image_id, hints in rows]

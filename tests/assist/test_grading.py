@@ -35,6 +35,28 @@ def test_a_model_is_not_measured_on_what_it_was_trained_on(trained: Person) -> N
     assert by_sha.evaluation == graded.evaluation
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_what_is_linked_to_what_it_learned_from_does_not_count_either(
+    trained: Person, is_kept: bool
+) -> None:
+    db = trained.project.db
+    learned = trained.some_of_each(6)
+    copy, between, *fresh = sorted(trained.truth.keys() - set(learned))[:20]
+    hint = "UPDATE candidates SET group_hint = ? WHERE image_id = ?"
+    db.execute(hint, ("occurrence:1", learned[0]))
+    db.execute(hint, ("occurrence:1", between))
+    db.many(
+        "INSERT INTO semantic_groups VALUES (?, ?, ?, 0.9)",
+        [(each, between, copy) for each in (between, copy)],
+    )
+    if not is_kept:
+        db.execute("UPDATE images SET excluded = 'near' WHERE image_id = ?", (between,))
+    trained.decide([copy, *fresh])
+    graded = trained.project.learning.evaluate(GradeRequest())
+    assert graded.evaluation.n == len(fresh)
+    assert graded.left_out == {"trained_on": len(learned) + 1}
+
+
 def test_a_file_is_asked_where_it_has_proposed_nothing(trained: Person) -> None:
     project = trained.project
     fresh = sorted(trained.truth.keys() - set(trained.some_of_each(6)))[:12]
