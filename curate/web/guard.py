@@ -216,7 +216,10 @@ def _headers(scope: Scope) -> dict[str, str]:
 def _token(scope: Scope) -> str | None:
     if scope["method"] != "GET":
         return None
-    query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=100)
+    try:
+        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=100)
+    except ValueError:
+        return None  # more fields than any address of ours has
     return query["token"][0] if "token" in query else None
 
 

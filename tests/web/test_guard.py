@@ -157,6 +157,13 @@ def test_secrets_are_kept_as_hashes_only(world: World) -> None:
     assert digest(secret).encode() in data
 
 
+def test_an_address_of_many_fields_is_refused_in_words(server: Inside) -> None:
+    for path in (f"/?{'a=1&' * 200}token=x", f"/api/start?{'a=1&' * 200}"):
+        answer = Caller(server.port).ask("GET", path)
+        assert answer.status == 403
+        assert b"Open the link" in answer.body
+
+
 def test_tokens_are_compared_whole() -> None:
     doors = Doors()
     token = doors.link("anna")
