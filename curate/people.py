@@ -7,6 +7,7 @@ there, rules and arithmetic from here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +19,7 @@ from curate.catalog.class_lists import ClassList
 from curate.catalog.database import Database
 from curate.catalog.queues import Queued, write_queue
 from curate.config import Settings
-from curate.errors import StoreError
+from curate.errors import CurateError
 from curate.progress import Progress, silent
 from curate.records import Annotation, Label, Proposal
 
@@ -152,16 +153,14 @@ class People:
 
         if not self.settings.label.backup_dir:
             return None
-        folder = Path(self.settings.label.backup_dir).expanduser()
-        # Any thread may come here; the catalog's connection belongs to one.
-        db = Database(self.db.path)
         try:
-            return back_up(db, self.db.path.parent / folder, self.clock())
-        except StoreError as error:
-            self.notify(f"no copy of the annotations was written: {error.message}")
+            folder = Path(self.settings.label.backup_dir).expanduser()
+            # Any thread may come here; the catalog's connection belongs to one.
+            with closing(Database(self.db.path)) as db:
+                return back_up(db, self.db.path.parent / folder, self.clock())
+        except (CurateError, RuntimeError) as error:  # a home that there is not: RuntimeError
+            self.notify(f"no copy of the annotations was written: {error}")
             return None
-        finally:
-            db.close()
 
     # Several people
 

@@ -200,10 +200,13 @@ def test_a_copy_that_holds_more_is_never_replaced(tmp_path: Path) -> None:
     assert len(list(copies.iterdir())) == 2
 
 
-def test_a_copy_that_cannot_be_written_is_told_and_the_decision_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["{tmp}/file/x", "~nobody-of-this-name/x"])
+def test_a_copy_that_cannot_be_written_is_told_and_the_decision_kept(
+    tmp_path: Path, place: str
+) -> None:
     (tmp_path / "file").write_text("in the way")
     told: list[str] = []
-    with project(tmp_path / "one", 1, label__backup_dir=str(tmp_path / "file" / "x")) as here:
+    with project(tmp_path / "one", 1, label__backup_dir=place.format(tmp=tmp_path)) as here:
         here.notify = told.append
         add(here.people, label(0, "a"))
         assert classes_of(here.people, [0])[0] == {"ada": ("a",)}
