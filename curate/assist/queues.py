@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-BLOCK_ROWS = 4096
-"""Rows whose distances are in memory at a time."""
+BLOCK_CELLS = 16 * 1024 * 1024
+"""Distances that are in memory at a time."""
 
 
 def uncertainty(scores: Mapping[str, float], *, is_exclusive: bool) -> float:
@@ -82,10 +82,11 @@ def farthest_first(embeddings: Floats, known: Floats, n: int) -> tuple[list[int]
     if not len(units):
         return [], []
     if len(known):
+        n_rows = max(1, BLOCK_CELLS // len(known))
         nearest = np.concatenate(
             [
-                1 - (units[start : start + BLOCK_ROWS] @ known.T).max(axis=1)
-                for start in range(0, len(units), BLOCK_ROWS)
+                1 - (units[start : start + n_rows] @ known.T).max(axis=1)
+                for start in range(0, len(units), n_rows)
             ]
         )
     else:
