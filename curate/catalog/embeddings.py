@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,11 @@ class EmbeddingCache:
         self._db.close()
 
     def missing(self, image_ids: Sequence[str]) -> list[str]:
-        """Return those that are not there, in their order."""
+        """Return those that are not there, in their order.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
         there = {
             image_id for page in _pages(image_ids) for (image_id,) in self._select("image_id", page)
         }
@@ -101,7 +105,11 @@ class EmbeddingCache:
             raise StoreError(f"cannot write {self._path}: {error}") from error
 
     def read(self, image_ids: Sequence[str]) -> Floats:
-        """Return embeddings of shape (n, size); rows of zeros where there is none."""
+        """Return embeddings of shape (n, size); rows of zeros where there is none.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
         rows = np.zeros((len(image_ids), self._n_bytes // 4), dtype=np.float32)
         place = {image_id: at for at, image_id in enumerate(image_ids)}
         for page in _pages(image_ids):
@@ -110,10 +118,14 @@ class EmbeddingCache:
                     rows[place[image_id]] = np.frombuffer(values, dtype="<f4")
         return rows
 
-    def _select(self, columns: str, page: Sequence[str]) -> sqlite3.Cursor:
+    def _select(self, columns: str, page: Sequence[str]) -> list[tuple[Any, ...]]:
         marks = ", ".join("?" * len(page))
         sql = f"SELECT {columns} FROM embeddings WHERE image_id IN ({marks})"  # noqa: S608 - marks
-        return self._db.execute(sql, page)
+        try:
+            return self._db.execute(sql, page).fetchall()
+        except sqlite3.Error as error:
+            hint = "it is a cache: delete it, and it is made again"
+            raise StoreError(f"cannot read {self._path}: {error}", hint) from error
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:

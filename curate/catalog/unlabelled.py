@@ -33,15 +33,16 @@ def waiting_scores(db: Database, score: float) -> tuple[int, int]:
 
     Args:
         db: the catalog.
-        score: what the newest model's score must reach for the second number.
+        score: what the score of the newest proposal must reach for the second number.
 
     Returns:
         All of them, and those whose score reaches `score`.
     """
     total, sure = db.one(
         "SELECT COUNT(*), COALESCE(SUM(score >= ?), 0) FROM images JOIN proposals USING (image_id) "
-        "WHERE excluded IS NULL AND model_id = (SELECT MAX(model_id) FROM proposals AS every "
-        "WHERE every.image_id = images.image_id) AND NOT EXISTS "
+        "WHERE excluded IS NULL AND model_id = (SELECT model_id FROM proposals AS every "
+        "WHERE every.image_id = images.image_id ORDER BY made_at DESC, model_id DESC LIMIT 1) "
+        "AND NOT EXISTS "
         "(SELECT 1 FROM decisions WHERE decisions.image_id = images.image_id)",
         (score,),
     )
