@@ -14,6 +14,8 @@ MOST_DECISIONS = 500
 
 ImageId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+Known = Annotated[str, Field(min_length=1, max_length=500)]
+"""The key of a decision that is there: made by this page, or wherever else it comes from."""
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Names = Annotated[list[Name], Field(max_length=200)]
 Seconds = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
@@ -28,7 +30,7 @@ class SentDecision(BaseModel):
     kind: Literal["label", "reject", "unsure", "undo"]
     image_id: ImageId
     classes: Names | None = None
-    undoes: Key | None = None
+    undoes: Known | None = None
     shown: Names | None = None
     shown_score: Annotated[float, Field(ge=0, le=1)] | None = None
     shown_by: Annotated[str, Field(max_length=64)] | None = None
@@ -37,7 +39,7 @@ class SentDecision(BaseModel):
     seconds: Seconds | None = None
     ago_s: Seconds = 0.0
     """How long before it was sent it was decided: clocks of two machines need not agree."""
-    base: Key | None = None
+    base: Known | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> SentDecision:

@@ -12,7 +12,7 @@ from curate import auditing
 from curate.catalog.queues import Queued, write_queue
 from curate.pack import Recipe, read_manifest
 from curate.project import Project
-from curate.records import Kind
+from curate.records import Annotation, Kind
 from tests.web.world import (
     NAMES,
     Caller,
@@ -75,6 +75,27 @@ def test_one_bad_decision_does_not_hold_up_the_others(world: World, anna: Caller
         "new", "refused", "refused", "refused", "new",
     ]  # fmt: skip
     assert {each.image_id for each in world.ledger()} == {world.ids[0], world.ids[2]}
+
+
+@pytest.mark.parametrize(
+    ("key", "tool"),
+    [(f"labelme:{'0' * 16}:12:{'a' * 24}", "labelme"), ("Zeile 7 (alt), Ä" + "x" * 400, "import")],
+)
+def test_what_was_decided_elsewhere_can_be_corrected_and_undone_here(
+    world: World, anna: Caller, key: str, tool: str
+) -> None:
+    before = Annotation(key, Kind.LABEL, "anna", 1.0, world.ids[0], ("beach",), tool=tool)
+    with Project(world.folder) as project, project.people.ledger() as ledger:
+        ledger.add([before])
+    (tile,) = anna.post("/api/tiles", {"images": [world.ids[0]]})["tiles"]
+    correct = decision("better", world.ids[0], "city", base=tile["mine"]["key"])
+    undo = decision("undo", world.ids[0], kind="undo", classes=None, undoes=key)
+    told = anna.post("/api/decisions", sent("anna", correct, undo))
+    assert [(each["status"], each.get("replaced")) for each in told["results"]] == [
+        ("new", None),
+        ("new", None),
+    ]
+    assert [each.classes for each in world.ledger()] == [("beach",), ("city",), None]
 
 
 def test_a_session_does_not_take_somebody_elses_work(world: World, anna: Caller) -> None:
