@@ -231,12 +231,13 @@ class Reader:
         """Whether this person decided elsewhere after the file was saved: that counts.
 
         Rows count in their order of arrival, and a folder may be read long after it was left.
+        Folders that we did not make are all one to the ledger, so one may overtake another.
         """
         mine = (each for _, each in newest(list(enumerate(said))))
         return any(
             each.annotator == self.working.annotator
             and each.decided_at > saved.saved_at
-            and not _is_from(each, self.working)
+            and not (self.working.tasks and _is_from(each, self.working))
             for each in mine
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 
@@ -60,3 +62,21 @@ def test_a_file_saved_after_a_decision_elsewhere_counts(tmp_path: Path) -> None:
     save(folder, only, "beach", REVIEWED)
     assert read(tmp_path) == 1
     assert in_force(tmp_path, only) == [("beach",)]
+
+
+def test_of_two_folders_from_elsewhere_the_file_saved_last_counts_whichever_is_read_last(
+    tmp_path: Path,
+) -> None:
+    project = tmp_path / "project"
+    (only,) = make_project(project, [[]])
+    now = time.time()
+    for name, at in (("beach", now - 60), ("city", now - 30)):
+        path = tmp_path / name / f"{only}.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps({"flags": {name: True}, "imagePath": "x.jpg"}))
+        os.utime(path, (at, at))
+    for name in ("beach", "city", "beach", "city"):
+        with Project(project) as opened:
+            Labeling(opened, Asked("ann", 100)).import_all(tmp_path / name)
+    assert in_force(project, only) == [("city",)]
+    assert [row[2] for row in said(project)] == [("beach",), ("city",)]
