@@ -1,6 +1,7 @@
 """What the audit page reads: ties the grid of all images to the catalog and to people.
 
-One `Auditing` lives in one thread of the server. It reads all images once, and then only what
+One `Auditing` lives in one thread of the server. It reads all images when it is first asked
+for anything (a second or two for 100,000, so the server does it meanwhile), and then only what
 the ledger has gained: what other processes decide, rename or propose shows with the next
 request. Only a change of images or proposals makes it read everything again.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +96,7 @@ class Auditing:
         if queue and queue not in sizes:
             known = f"there are: {', '.join(sizes)}" if sizes else "there are none yet"
             raise UsageError(f"there is no queue {queue!r}", known)
-        self.refresh()
-
-    @cached_property
-    def _only(self) -> frozenset[str] | None:
-        return self.project.manifests.image_ids(self.manifest) if self.manifest else None
+        self._only = project.manifests.image_ids(manifest) if manifest else None
 
     def refresh(self) -> None:
         """Take in what has changed since the last time.
@@ -127,8 +124,8 @@ class Auditing:
     def _look(self) -> None:
         signature = pages.signature(self.db)
         if signature != self._signature or ledger_rows.last_rename(self.db) != self._renamed:
-            self._signature = signature
             self._read_all()
+            self._signature = signature
         else:
             self._follow()
         for queue, made in pages.queue_signatures(self.db).items():
@@ -158,8 +155,7 @@ class Auditing:
             of: dict[str, list[Annotation]] = {}
             for row in page:
                 of.setdefault(str(row[1].image_id), []).append(renames.apply(row))
-            for image_id, said in of.items():
-                self.grid.decide(image_id, said)
+            self.grid.decide_many(of)
         self.grid.page(View(), "", 1)  # sorts everything before anybody asks
 
     def _follow(self) -> None:
@@ -169,8 +165,7 @@ class Auditing:
             changed.update({each.image_id: True for _, each in page if each.image_id})
             self._last = page[-1][0]
         current = self.people.current(changed)
-        for image_id in changed:
-            self.grid.decide(image_id, current.get(image_id, []))
+        self.grid.decide_many({image_id: current.get(image_id, []) for image_id in changed})
 
     # What the page asks for
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from curate.catalog.database import Database
@@ -205,5 +206,6 @@ def _annotation(row: tuple[Any, ...]) -> Annotation:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)  # a few lists of classes make up all rows
 def _names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(json.loads(text))

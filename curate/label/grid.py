@@ -8,7 +8,7 @@ decisions move images out of the selection. The trade-off: it is filled once at 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -137,12 +137,16 @@ class Grid:
 
     def find(self, image_ids: Sequence[str]) -> Indices:
         """Return where images stand; those that are not here are left out."""
+        at, is_here = self._look_up(image_ids)
+        return at[is_here]
+
+    def _look_up(self, image_ids: Sequence[str]) -> tuple[Indices, Mask]:
+        """Return a place for each image, and whether the image stands there."""
         if not len(self.ids):
-            return np.empty(0, np.int64)
+            return np.zeros(len(image_ids), np.int64), np.zeros(len(image_ids), np.bool_)
         wanted = np.array(image_ids, dtype="S64")
         at = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
-        found: Indices = at[self.ids[at] == wanted]
-        return found
+        return at, np.asarray(self.ids[at] == wanted)
 
     def image_ids(self, at: Indices) -> list[str]:
         """Return the ids of the images that stand there."""
@@ -161,13 +165,20 @@ class Grid:
 
     def decide(self, image_id: str, annotations: Sequence[Annotation]) -> None:
         """Take in what is in force for an image, at most one row for each person."""
-        found = self.find([image_id])
-        if not len(found):
-            return
-        at = int(found[0])
-        by_person = {each.annotator: [each] for each in annotations}
+        self.decide_many({image_id: annotations})
+
+    def decide_many(self, said: Mapping[str, Sequence[Annotation]]) -> None:
+        """Take in what is in force for many images, at most one row of each person for each."""
+        places, is_here = self._look_up(list(said))
+        rows = zip(places.tolist(), is_here.tolist(), said.values(), strict=True)
+        for at, here, in_force in rows:
+            if here:
+                self._take(at, in_force)
+
+    def _take(self, at: int, annotations: Sequence[Annotation]) -> None:
+        by_person = {each.annotator: (each,) for each in annotations}
         for person in {*self._people, *by_person}:
-            said = list(annotations) if person == "" else by_person.get(person, [])
+            said = annotations if person == "" else by_person.get(person, ())
             if person not in self._people:
                 self._people[person] = self._nothing()
             decided = self._people[person]
@@ -317,9 +328,11 @@ def standing(annotations: Sequence[Annotation]) -> tuple[Standing, Classes | Non
     Args:
         annotations: what is in force, at most one row for each person.
     """
+    if not annotations:
+        return Standing.OPEN, None
     firm = [each for each in annotations if each.kind in (Kind.LABEL, Kind.REJECT)]
     if not firm:
-        return (Standing.UNSURE if annotations else Standing.OPEN), None
+        return Standing.UNSURE, None
     answers = {(each.kind, tuple(sorted(each.classes or ()))) for each in firm}
     if len(answers) > 1:
         return Standing.CONFLICT, None

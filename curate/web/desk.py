@@ -125,6 +125,7 @@ def open_desk(make_project: Callable[[], Project], options: Options) -> Desk:
         auditing = reader.submit(
             lambda: Auditing(make_project(), options.manifest, options.queue)
         ).result()
+        reader.submit(auditing.refresh)  # whoever asks something meanwhile waits for it
     except BaseException:
         for pool in (reader, writer, painters):
             with suppress(RuntimeError):

@@ -107,7 +107,10 @@ decided = st.lists(
 )
 
 
-def fill(made: Grid, ids: list[str], rows: list[tuple[int, str, str, str]]) -> None:
+def fill(
+    made: Grid, ids: list[str], rows: list[tuple[int, str, str, str]]
+) -> dict[int, dict[str, Annotation]]:
+    """Decide one after the other; return what is in force at the end."""
     made.set_queue("some", ids[::-2])
     now: dict[int, dict[str, Annotation]] = {}
     for number, who, what, queue in rows:
@@ -115,6 +118,20 @@ def fill(made: Grid, ids: list[str], rows: list[tuple[int, str, str, str]]) -> N
         row = said(number, who, *([what] if what in NAMES else []), kind=kind, queue=queue)
         now.setdefault(number, {})[who] = row
         made.decide(ids[number], list(now[number].values()))
+    return now
+
+
+@given(proposals, decided, views)
+def test_decisions_count_the_same_one_by_one_and_all_at_once(
+    proposed: list[Any], rows: list[Any], view: View
+) -> None:
+    (one, ids), (other, _) = grid(*proposed), grid(*proposed)
+    other.set_queue("some", ids[::-2])
+    in_force = {ids[n]: list(each.values()) for n, each in fill(one, ids, rows).items()}
+    other.decide_many({"0" * 64: [said(0, "anna", "beach")], **in_force})
+    assert other.page(view, "", IMAGES) == one.page(view, "", IMAGES)
+    assert other.counts(view.person, view.queue) == one.counts(view.person, view.queue)
+    assert other.class_counts(view.person) == one.class_counts(view.person)
 
 
 @given(proposals, decided, views, st.integers(1, 5))
