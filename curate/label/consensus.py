@@ -10,6 +10,7 @@ Source: Dawid and Skene 1979, doi:10.2307/2346806, by the library crowd-kit.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -127,7 +128,10 @@ def _dawid_skene(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
         ) from None
     # In one order, whatever the order of the rows: floating-point sums must not depend on it.
     table = pd.DataFrame(sorted(answers), columns=["task", "worker", "label"])
-    chances = DawidSkene(n_iter=100).fit_predict_proba(table)
+    with warnings.catch_warnings():
+        # crowd-kit asks pandas for what a later version will not have.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        chances = DawidSkene(n_iter=100).fit_predict_proba(table)
     names = [str(name) for name in chances.columns]
     shares = chances.to_numpy()
     found = {}
