@@ -19,6 +19,7 @@ from curate.demo import scenes
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from tests.docs.pages import ROOT, blocks, console_lines
+from tests.docs.test_gbif_page import archive
 
 PAGES = (
     "README.md",
@@ -37,7 +38,7 @@ def server() -> Iterator[SampleServer]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, server: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, server: SampleServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, with an environment in which the sample source stands for the world."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UNSPLASH_ACCESS_KEY", server.key)
@@ -47,6 +48,8 @@ def folder(tmp_path: Path, server: SampleServer, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CURATE_FETCH_SIDE_PX", "96")
     monkeypatch.setenv("CURATE_FETCH_BACKOFF_S", "0.05")
     monkeypatch.setenv("CURATE_FETCH_WORKERS", "1")
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
+    monkeypatch.setattr("uvicorn.Server.run", end_at_once)
     for number, name in enumerate(["cat", "dog"] * 12):
         path = tmp_path / "pets" / name / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +57,13 @@ def folder(tmp_path: Path, server: SampleServer, monkeypatch: pytest.MonkeyPatch
     photos = server.found_as("city")[:5]
     rows = [f"{server.url}/photo/{photo.photo_id}?w=96,city" for photo in photos]
     (tmp_path / "list.csv").write_text("\n".join(["url,class", *rows]))
+    archive(tmp_path / "0022697-200613084148143.zip", server)
     return tmp_path
+
+
+def end_at_once(*_: object, **__: object) -> None:
+    """Stand for somebody who has the audit page served, and types Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def smaller(command: str) -> str:
