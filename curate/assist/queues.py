@@ -41,15 +41,6 @@ def uncertainty(scores: Mapping[str, float], *, is_exclusive: bool) -> float:
     return 1.0 - (best[0] - best[1])
 
 
-def entropy(scores: Mapping[str, float]) -> float:
-    """Return the entropy of scores, brought to a sum of 1, over that of pure chance: 0-1."""
-    values = np.array([max(0.0, each) for each in scores.values()])
-    if len(values) < 2 or values.sum() <= 0:
-        return 1.0
-    shares = values[values > 0] / values.sum()
-    return float(-(shares * np.log(shares)).sum() / np.log(len(values)))
-
-
 def one_of_each(order: Sequence[int], groups: Sequence[int]) -> list[int]:
     """Return the same places, those of a group that was there already after all others.
 

@@ -24,7 +24,6 @@ from curate.sources.dwca_text import Tally, batches, first_fields, n_columns
 
 MEDIA_ROWS = ("multimedia", "image", "simplemultimedia", "audiovisual")
 """Row types of tables that hold media."""
-RECORD_ROWS = ("occurrence", "event", "taxon", "materialsample", "materialentity")
 ID = "#id"
 """Name of the column that joins tables, whatever its term is."""
 _HEAD_BYTES = 1 << 20

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.assist.queues import (
-    entropy,
     farthest_first,
     is_blind,
     one_of_each,
@@ -42,13 +41,6 @@ def test_an_image_that_is_surely_none_of_the_classes_is_not_uncertain() -> None:
 def test_without_any_score_nothing_is_known() -> None:
     assert uncertainty({}, is_exclusive=True) == 1
     assert uncertainty({"a": 0.9}, is_exclusive=True) == pytest.approx(0.2)
-
-
-def test_entropy_is_that_of_shares() -> None:
-    assert entropy({"a": 0.5, "b": 0.5}) == pytest.approx(1)
-    assert entropy({"a": 1.0, "b": 0.0}) == 0
-    assert entropy({"a": 0.0, "b": 0.0}) == 1
-    assert entropy({"a": 0.9, "b": 0.1}) == pytest.approx(0.469, abs=1e-3)
 
 
 def test_of_each_group_one_image_comes_before_the_second_of_any() -> None:
