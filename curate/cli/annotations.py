@@ -116,7 +116,8 @@ def agreement(session: Session, consensus: ConsensusOption = None) -> ExitCode:
         if consensus is not None:
             console.print(
                 f"by {consensus}: {len(document['consensus']):,} images; --json has them all, and "
-                f'`consensus = "{consensus}"` in [label] of curate.toml makes them labels'
+                f'`consensus = "{consensus}"` in [label] of curate.toml makes them labels',
+                markup=False,
             )
 
     session.show(document, draw)
@@ -127,7 +128,7 @@ def _draw_agreement(console: Console, found: Agreement) -> None:
     if not found.whole.n:
         console.print("no image has been decided about by more than one person")
         return
-    headings = ("", "images", "percent", "kappa", "alpha")
+    headings = ("", "images", "percent", "Fleiss' kappa", "Krippendorff's alpha")
     scores = [("all", found.whole), *found.classes.items()]
     draw_table(
         console,
@@ -141,7 +142,7 @@ def _draw_agreement(console: Console, found: Agreement) -> None:
     console.print()
     draw_table(
         console,
-        ("pair", "", "images", "percent", "kappa"),
+        ("pair", "", "images", "percent", "Cohen's kappa"),
         [
             (each.one, each.other, each.n, _n(each.percent), _n(each.cohen))
             for each in found.pairs[:SHOWN]

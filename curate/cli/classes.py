@@ -104,7 +104,9 @@ def rename(
         names = project.people.class_list().names
     session.show(
         {"undone": {old: new}, "classes": list(names)},
-        lambda console: console.print(f"{old} is called {old} again", markup=False),
+        lambda console: console.print(
+            f"what was {old} is no longer {new}, but {old} again", markup=False
+        ),
     )
     return ExitCode.DONE
 

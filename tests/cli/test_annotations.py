@@ -146,6 +146,10 @@ def test_agreement_and_consensus_are_told(folder: Path) -> None:
     assert (pair["one"], pair["other"], pair["n"]) == ("ada", "bob", 4)
     assert len(found["consensus"]) == 3, "a tie stays open"
     assert run(folder, "annotations", "agreement", "--consensus", "dice", code=2)["kind"] == "usage"
+    asked = ["annotations", "agreement", "--consensus", "majority", "-C", str(folder)]
+    text = CliRunner().invoke(app, asked).stdout
+    assert "in [label] of curate.toml" in text
+    assert "Cohen's kappa" in text
 
 
 def test_pace_is_told(folder: Path) -> None:
