@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -61,6 +61,8 @@ class FetchResult:
     """When the next wanted retry is due (Unix seconds); None if none is left."""
     error: CurateError | None
     """What stopped a search before its end; what it had given was fetched."""
+    reopened: int = 0
+    """Earlier failures that this run put back into the queue."""
 
     @property
     def complete(self) -> bool:
@@ -162,9 +164,10 @@ class Project:
         finder.queries(request)
         config.tell_trust(self.folder, self.settings, self.notify)
         with writer_lock(self.made(), "fetch"), decoders(self.store, self.settings.fetch) as pool:
-            failures.requeue(self.db, request.retry, self.settings.fetch.allow_hosts)
+            reopened = failures.requeue(self.db, request.retry, self.settings.fetch.allow_hosts)
             questions = finder.open(self.db, request) or finder.resumed(self.db)
-            return self._rounds(finder, questions, request, pool)
+            result = self._rounds(finder, questions, request, pool)
+            return replace(result, reopened=reopened)
 
     def import_(self, request: ImportRequest) -> Imported:
         """Take in a dataset that is there: copy its images, keep what it says of them.

@@ -36,7 +36,7 @@ class Run:
     duplicate: int
     """Candidates whose bytes were there already."""
     failed: int
-    """Candidates given up, more than before."""
+    """Candidates given up, again or for the first time."""
 
 
 def show_result(
@@ -93,11 +93,12 @@ def show_result(
 
 def _run(before: Counts, result: FetchResult) -> Run:
     now = result.counts
+    failed_before = sum(before.failed.values()) - result.reopened
     return Run(
         tried=result.tried,
         stored=max(now.stored - before.stored, 0),
         duplicate=max(now.duplicate - before.duplicate, 0),
-        failed=max(sum(now.failed.values()) - sum(before.failed.values()), 0),
+        failed=max(sum(now.failed.values()) - failed_before, 0),
     )
 
 
@@ -155,10 +156,11 @@ def _say_short(session: Session, project: Project, classes: Sequence[ClassCount]
         for each in classes
         if each.quota is not None and each.images < each.quota and each.name not in below
     ]
-    for ended in short[:SHOWN_CLASSES]:
-        session.say(f"{ended.name}: {ended.images:,} of {ended.quota:,}, the candidates ran out")
+    for one in short[:SHOWN_CLASSES]:
+        why = f"{one.pending:,} are in reserve" if one.pending else "the candidates ran out"
+        session.say(f"{one.name}: {one.images:,} of {one.quota:,}, {why}")
     if len(short) > SHOWN_CLASSES:
-        session.say(f"and {len(short) - SHOWN_CLASSES:,} more classes whose candidates ran out")
+        session.say(f"and {len(short) - SHOWN_CLASSES:,} more classes with too few images")
 
 
 def _say_waiting(session: Session, project: Project, result: FetchResult, due: float) -> None:

@@ -132,6 +132,15 @@ def test_what_the_guard_denies_is_named_with_the_way_out(
     assert "this run: +3 images, 0 duplicates, 0 failed\n" in again.err
 
 
+def test_a_failure_that_is_tried_again_and_fails_again_is_counted(
+    server: SampleServer, tmp_path: Path
+) -> None:
+    env = {**environment(unsplash_url=server.url), "UNSPLASH_ACCESS_KEY": server.key}
+    assert curate("fetch", "--query", "beach", "-C", tmp_path, env=env).code == 1
+    again = curate("fetch", "--retry", "denied", "-C", tmp_path, env=env)
+    assert "this run: +0 images, 0 duplicates, 3 failed\n" in again.err
+
+
 def test_a_query_that_finds_nothing_is_named(server: SampleServer, tmp_path: Path) -> None:
     env = {**environment(unsplash_url=server.url), "UNSPLASH_ACCESS_KEY": server.key}
     said = curate("fetch", "--query", "nosuchthing", "-C", tmp_path, env=env)
