@@ -19,7 +19,7 @@ from curate import config
 from curate.catalog import counts, images
 from curate.catalog.images import Sample
 from curate.catalog.sampling import SampledCandidate, pending_sample
-from curate.errors import UsageError
+from curate.errors import CurateError, SourceError, UsageError
 from curate.report.plan import Plan, Variant, make_plan, spread_of
 from curate.sources.variants import gbif_variant, inaturalist_variant
 
@@ -55,10 +55,7 @@ def plan(
         variants = _measured(project, drawn)
         sizes = _estimate(variants, project.settings.fetch.side_px) or sizes
     if budget_bytes is not None and sizes.mean_bytes is None:
-        raise UsageError(
-            "--budget needs to know how large the images are",
-            "give --sample 100, which asks for the sizes of so many",
-        )
+        raise _unknown_sizes(variants)
     return make_plan(
         found,
         sizes,
@@ -99,6 +96,17 @@ def _drawn(project: Project, asked: Asked, n: int, rng: random.Random) -> list[S
             picked = [page.candidates[place] for place in places]
             pool += [SampledCandidate(each.url, each.meta) for each in picked]
     return rng.sample(pool, min(n, len(pool)))
+
+
+def _unknown_sizes(variants: Sequence[Variant]) -> CurateError:
+    if n_silent := sum(each.n_failed for each in variants):
+        n_asked = n_silent + sum(each.n for each in variants)
+        message = f"{n_silent:,} of {n_asked:,} URLs told no size, and --budget needs sizes"
+        return SourceError(message, "check the network, or give a larger --sample")
+    return UsageError(
+        "--budget needs to know how large the images are",
+        "give --sample 100, which asks for the sizes of so many",
+    )
 
 
 def variants_of(drawn: SampledCandidate, sides_px: Iterable[int], api_url: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 
 from curate.asked import FetchRequest
 from curate.catalog.images import Sample
-from curate.errors import UsageError
+from curate.errors import SourceError, UsageError
 from curate.fetch.guard import Guard
 from curate.fetch.probe import peek_all
 from curate.project import Project
@@ -182,3 +182,14 @@ def test_a_plan_estimates_from_what_hosts_say(server: str, tmp_path: Path) -> No
     assert document["variants"][0]["seconds_each"] > 0
     assert document["budget"]["max_per_class"] == 4
     assert again["bytes_per_image"]["n"] == 15
+
+
+def test_hosts_that_tell_no_size_are_an_error_of_the_source(server: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"url,class\n{server}/5/dead,a\n{server}/6/dead,a\n")
+    flags = {"fetch.allow_hosts": ["127.0.0.0/8"]}
+    request = FetchRequest(source="urls", path=tmp_path / "list.csv", class_column="class")
+    with (
+        Project(tmp_path / "project", flags=flags) as project,
+        pytest.raises(SourceError, match="2 of 2 URLs told no size"),
+    ):
+        project.plan(request, sample=2, budget_bytes=20_000)

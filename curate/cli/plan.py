@@ -129,8 +129,8 @@ def _draw_plan(console: Console, made: Plan) -> None:
         return
     tail = made.tail
     console.print(
-        f"\n{tail.candidates:,} candidates in {tail.classes:,} classes; the largest fifth holds "
-        f"{tail.top_fifth_share:.0%}, and {tail.classes_for_80_percent:,} classes hold 80 %\n"
+        f"\n{tail.candidates:,} candidates in {_n_classes(tail.classes)}; the largest fifth holds "
+        f"{tail.top_fifth_share:.0%}, and {_classes(tail.classes_for_80_percent)} 80%\n"
     )
     kept = [
         (f"{each.min:,}", each.classes, each.images, capped.images, _size(capped))
@@ -142,7 +142,7 @@ def _draw_plan(console: Console, made: Plan) -> None:
     cap = f" to {chosen.max:,}" if chosen.max else " or more"
     console.print(
         f"\n{chosen.min:,}{cap} a class: {chosen.images:,} candidates in "
-        f"{chosen.classes:,} classes{', ' + _size(chosen) if chosen.bytes is not None else ''}"
+        f"{_n_classes(chosen.classes)}{', ' + _size(chosen) if chosen.bytes is not None else ''}"
     )
     if made.budget is not None:
         best = made.budget
@@ -152,6 +152,14 @@ def _draw_plan(console: Console, made: Plan) -> None:
             if best.max_per_class
             else f"{human_bytes(best.bytes)} do not hold these classes in any size"
         )
+
+
+def _n_classes(n: int) -> str:
+    return f"{n:,} class" if n == 1 else f"{n:,} classes"
+
+
+def _classes(n: int) -> str:
+    return f"{_n_classes(n)} {'holds' if n == 1 else 'hold'}"
 
 
 def _draw_variants(console: Console, made: Plan) -> None:
