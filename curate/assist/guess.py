@@ -70,8 +70,10 @@ def preprocess(file: ModelFile, given: Value, shape: Shape) -> tuple[Preprocess,
         name, why = "raw", "its first step scales by itself"
     elif channels_last and (height or SIDE_PX) <= _SMALL_PX:
         name, why = "raw", "it takes small pictures, colours last"
-    elif channels_last or (any(each in named for each in _MINUS_ONE_TO_ONE) and "tf" in named):
+    elif channels_last:
         name, why = "keras-mobilenet", "it takes colours last, as Keras does"
+    elif any(each in named for each in _MINUS_ONE_TO_ONE) and "tf" in named:
+        name, why = "keras-mobilenet", "its name is of a network of TensorFlow's"
     else:
         name, why = "imagenet", "it takes colours first, as PyTorch does"
     return preset(

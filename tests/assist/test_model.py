@@ -339,6 +339,14 @@ def test_top_1_is_that_of_a_plain_loop(shared: Path, preset: str) -> None:
         assert right["ours"] / len(photos) > 0.5
 
 
+def test_a_guess_by_name_does_not_claim_a_layout(shared: Path) -> None:
+    path = shared / "onnx" / "mobilenet_v1_1.0_224_embed_nchw_f32.onnx"
+    model = open_model(path, Wish())
+    [preset] = [each for each in model.guesses if "preset" in each]
+    assert "keras-mobilenet" in preset
+    assert "colours last" not in preset
+
+
 @pytest.mark.slow
 def test_cifar_is_guessed_right(shared: Path) -> None:
     model = open_model(shared / "onnx" / "resnet8_cifar10_nhwc_f32.onnx")
