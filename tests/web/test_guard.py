@@ -219,10 +219,13 @@ def test_bodies_and_addresses_are_bounded(anna: Caller) -> None:
     assert anna.ask("POST", "/api/tiles", b"", content_length=announced).status == 413
     size = MAX_BODY_BYTES + 1
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b" " * size)
-    chunked = anna.ask(
-        "POST", "/api/tiles", chunks, content_length=None, transfer_encoding="chunked"
-    )
-    assert chunked.status in (400, 413)
+    try:
+        chunked = anna.ask(
+            "POST", "/api/tiles", chunks, content_length=None, transfer_encoding="chunked"
+        )
+        assert chunked.status in (400, 413)
+    except ConnectionError:
+        pass  # it hung up before all of it was sent
     assert anna.ask("GET", "/api/page?class=" + "x" * 20_000).status in (400, 414)
     for wrong in ("-1", "1e3", "²", "x"):
         assert anna.ask("POST", "/api/tiles", b"{}", content_length=wrong).status in (400, 413)
