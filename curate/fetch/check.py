@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from curate.config import FetchSettings
 from curate.engine.local import Pool
 from curate.fetch.inside import take_out
 from curate.fetch.verify import Limits, verify
 from curate.records import Reason, Refused, Verified
 from curate.store import Store, UnreadableError
+
+if TYPE_CHECKING:
+    from curate.config import FetchSettings
 
 
 @dataclass(frozen=True, slots=True)
