@@ -15,7 +15,7 @@ from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_seconds
-from curate.errors import ExitCode, UsageError
+from curate.errors import CatalogError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,6 +62,9 @@ def export(
     if file is None and session.as_json:
         raise UsageError("JSON Lines and one JSON document cannot share stdout", "name a FILE")
     with session.project() as project:
+        if not project.exists:
+            # An empty file would pass for a backup.
+            raise CatalogError(f"{project.folder} holds no catalog", "name the project with -C")
         if file is None:
             project.people.write(sys.stdout.write)
             return ExitCode.DONE

@@ -195,7 +195,8 @@ def verify(
 
 def _say_if_new(session: Session, project: Project) -> None:
     if not project.exists:
-        session.say(f"{project.folder} holds no catalog yet: `curate fetch --query …` makes one")
+        how = "`curate fetch --query …` or `curate import DIR` makes one"
+        session.say(f"{project.folder} holds no catalog yet: {how}")
 
 
 def draw_status(

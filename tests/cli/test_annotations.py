@@ -235,3 +235,10 @@ def test_people_read_tables(folder: Path) -> None:
         said = curate(*words, "-C", folder)
         assert said.code == 0
         assert expected in said.out
+
+
+def test_no_empty_file_passes_for_a_backup(tmp_path: Path) -> None:
+    error = run(tmp_path / "mistyped", "annotations", "export", tmp_path / "rows.jsonl", code=1)
+    assert "holds no catalog" in error["message"]
+    assert not (tmp_path / "rows.jsonl").exists()
+    assert not (tmp_path / "mistyped").exists()
