@@ -214,7 +214,7 @@ def test_a_class_of_the_list_alone_counts(folder: Path) -> None:
     assert {name: n["after"] for name, n in taken.items() if n["after"]} == {"beach": SIZE}
 
 
-@pytest.mark.parametrize("arguments", [("conflicts",), ("agreement",), ("pace",), ("export",)])
+@pytest.mark.parametrize("arguments", [("conflicts",), ("agreement",), ("pace",)])
 def test_a_folder_without_a_project_has_nothing_to_tell_and_stays_empty(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
