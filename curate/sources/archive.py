@@ -25,7 +25,7 @@ MAX_WHOLE_BYTES = 16 << 20
 """The longest file that is read at once, such as meta.xml."""
 _LITTER = ("__macosx", ".ds_store", "thumbs.db")
 _ENCRYPTED = 0x1
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 class Archive:

@@ -13,6 +13,7 @@ from curate.errors import CurateError, SourceError
 from curate.project import Project
 from curate.records import Candidate
 from curate.sources import Query, SourceContext
+from curate.sources.archive import Archive
 from curate.sources.dwca import DwcaSource
 from tests.sources import archives
 from tests.sources.archives import AUDIOVISUAL, DWC, FILES, MULTIMEDIA, meta, table, zipped
@@ -362,3 +363,10 @@ def test_candidates_of_an_archive_come_into_the_catalog_as_they_are(tmp_path: Pa
     assert [(row[0], row[1], json.loads(row[2]), (row[3],)) for row in rows] == [
         (each.source_id, each.group, each.meta, each.classes) for each in found
     ]
+
+
+def test_a_mistake_of_the_reader_is_not_taken_for_damage(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "good.zip", FILES)
+    reading = Archive(path)
+    with pytest.raises(RuntimeError, match="a bug"), reading.open(reading.names[0]):
+        raise RuntimeError("a bug")
