@@ -9,9 +9,11 @@ sweep reads those rows again to pass them over.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from curate.catalog import candidates
@@ -24,6 +26,8 @@ LOCAL_SOURCES = frozenset({"folder"})
 """Sources whose candidates are files of the user, copied and not downloaded."""
 LOOKAHEAD = 4000
 """Candidates held in memory before they start; also how many one call looks at."""
+_AUTHORITY = re.compile(r"[^:/?#]*://[^/?#]*")
+"""The part of a URL that names its host."""
 
 
 @dataclass(slots=True)
@@ -189,8 +193,14 @@ class Feed:
 
 def host_of(url: str) -> str:
     """Return the host name and port of a URL, lower case; `?` where it has none."""
+    start = _AUTHORITY.match(url)
+    return "?" if start is None else _host_of(start[0])
+
+
+@lru_cache(maxsize=4096)
+def _host_of(start: str) -> str:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(start)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.hostname}{port}" if parts.hostname else "?"
     except ValueError:

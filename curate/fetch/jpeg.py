@@ -45,6 +45,7 @@ _ODD_HEADER = re.compile(r"JFIF revision|Adobe color transform|ICC marker|Invali
 _EXTRANEOUS = re.compile(r"extraneous bytes before marker 0x([0-9a-f]{2})")
 _OTHER_FLAVOUR = re.compile(r"not implemented|[Uu]nsupported|subsampl|precision|conversion")
 _PADDING = b"\0\xff\t\n\r "
+_TELLING_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,30 @@ def decode_jpeg(data: bytes, max_pixels: int) -> Decoded | Refused:
         data: bytes that begin with a JPEG's start marker.
         max_pixels: refuse larger images before decoding.
     """
+    outcome = _decoded(data, max_pixels)
+    if isinstance(outcome, Refused) and outcome.reason is Reason.CORRUPT:
+        cause = _text_mode(data)
+        return Refused(Reason.CORRUPT, f"{outcome.detail}; {cause}") if cause else outcome
+    return outcome
+
+
+def _text_mode(data: bytes) -> str:
+    """Say whether a transfer as text has rewritten the ends of lines; empty if not.
+
+    In coded data, as the last half surely is, each byte value comes about once in 256: of so
+    many bytes none, or never without its companion, is no chance.
+    """
+    coded = data[len(data) // 2 :]
+    if len(coded) < _TELLING_BYTES:
+        return ""
+    if b"\r" not in coded:
+        return "no coded byte is a carriage return: it was transferred as text"
+    if coded.count(b"\n") == coded.count(b"\r\n"):
+        return "each line feed follows a carriage return: it was transferred as text"
+    return ""
+
+
+def _decoded(data: bytes, max_pixels: int) -> Decoded | Refused:
     header = read_header(data)
     if isinstance(header, Refused):
         return header

@@ -236,7 +236,7 @@ class _Loop:
         now = self._clock()
         self._gate.ended(item.host, reason, answered=response.status > 0, now=now)
         if response.path is not None:
-            self._submit(item, Job(str(response.path)))
+            self._submit(item, Job(response.path))
             return
         assert response.refused is not None
         self._refuse(item, response.refused, response.retry_after_s)
@@ -269,13 +269,17 @@ class _Loop:
 
     def _recognise(self, item: Item, job: Job, image_id: str) -> None:
         """The store has these bytes already: an image of the catalog, or left by a kill?"""
-        self._commit(self._clock())
-        image = images.verified(self._db, image_id)
+        image = self._finished(image_id) or images.verified(self._db, image_id)
         if image is None:
             self._submit(item, replace(job, original=None, anew=True))
             return
         Path(job.staged).unlink(missing_ok=True)
         self._store(item, image)
+
+    def _finished(self, image_id: str) -> Verified | None:
+        """Return an image that is not recorded yet."""
+        found = (each.verified for each in self._outcomes)
+        return next((each for each in found if each and each.image_id == image_id), None)
 
     def _store(self, item: Item, image: Verified) -> None:
         self._totals.stored += 1

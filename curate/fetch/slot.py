@@ -9,12 +9,13 @@ environment are ignored: behind a proxy the guard would see only the proxy.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import pycurl
@@ -25,6 +26,7 @@ from curate.records import Reason, Refused
 
 SPILL_BYTES = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 URL_SAFE = "%/:=&?~#+!$,;'@()*[]"
 """Left as it is when a path or a query is escaped: what is escaped already stays so."""
 
@@ -44,8 +46,8 @@ class Response:
     """How one download ended: a body in a file, or a refusal."""
 
     key: int
-    path: Path | None
-    """The complete body, to be moved or deleted by the caller; None if refused."""
+    path: str | None
+    """The file with the complete body, to be moved or deleted by the caller; None if refused."""
     refused: Refused | None
     """Why there is no body."""
     status: int
@@ -119,18 +121,18 @@ class Slot:
         self._key = request.key
         self._hops = 0
         self._deadline_at = time.monotonic() + self._limits.deadline_s
-        self._path = self._stem.with_name(f"{self._stem.name}-{self._n_used}.part")
+        self._path = f"{self._stem}-{self._n_used}.part"
         self._hop(request.url)
 
     def _hop(self, url: str) -> None:
-        self._host_allowed = self._guard.allows_host(urlsplit(url).hostname or "")
+        self._host = urlsplit(url).hostname or ""
         self._denied: str | None = None
         self._too_big = False
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._received = 0
         self._last_header = b""
-        self._file: BinaryIO | None = None
+        self._file: int | None = None
         self._hop_at = time.monotonic()
         left_ms = int((self._deadline_at - self._hop_at) * 1000)
         self.curl.setopt(pycurl.URL, plain_url(url))
@@ -184,9 +186,10 @@ class Slot:
 
     def discard(self) -> None:
         """Drop what has been received."""
-        self._close_file()
+        if self._file is not None:
+            self._close_file()
+            os.unlink(self._path)  # noqa: PTH108
         self._chunks = []
-        self._path.unlink(missing_ok=True)
 
     def _redirect(self, target: str | None) -> Refused | None:
         if not target:
@@ -211,7 +214,8 @@ class Slot:
 
     def _on_open_socket(self, _purpose: int, address: Any) -> Any:
         family, kind, protocol, where = address
-        if not self._host_allowed:
+        # Asked here and not for each request: most find a connection that is open.
+        if not self._guard.allows_host(self._host):
             why = self._guard.check_address(where[0])
             if why is not None:
                 self._denied = why
@@ -235,11 +239,11 @@ class Slot:
     def _flush(self) -> bool:
         try:
             if self._file is None:
-                self._file = self._path.open("wb", buffering=0)
-            # One raw write may take only a part (a disk that fills up): then ask again.
+                self._file = os.open(self._path, _NEW_FILE, 0o666)
+            # One write may take only a part (a disk that fills up): then ask again.
             view = memoryview(b"".join(self._chunks))
             while view:
-                view = view[self._file.write(view) :]
+                view = view[os.write(self._file, view) :]
         except OSError as error:
             self._cannot_write(error)
             return False
@@ -249,7 +253,7 @@ class Slot:
 
     def _close_file(self) -> None:
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
 
 

@@ -27,8 +27,10 @@ from curate.fetch.verify import Limits, verify
 from curate.records import Reason, Refused, Verified
 
 TRULY_DAMAGED = {"accept/pillow__hopper_bad_exif.jpg"}
-"""Listed as valid because Pillow drops decoder warnings: in 60 of its 63 restart intervals
-libjpeg finds surplus bytes, bad Huffman codes or missing blocks, and the picture is banded."""
+"""Listed as valid because Pillow drops decoder warnings. It was transferred as text: of its
+128,826 bytes none is 0x0D, where 503 are due. In 60 of its 63 restart intervals libjpeg finds
+surplus bytes, bad Huffman codes or missing blocks, and the picture is banded; with some of the 0x0A
+turned back into 0x0D, 62 of them decode to exactly their 63 blocks."""
 
 
 @functools.cache
@@ -329,6 +331,20 @@ def test_flavours_that_the_strict_decoder_cannot_do_fall_back(shared: Path) -> N
     assert reason(twelve_bits) is Reason.UNSUPPORTED
 
 
+@pytest.mark.parametrize(("end", "other"), [(b"\r", b"\n"), (b"\n", b"\r\n")])
+def test_a_transfer_as_text_is_named(end: bytes, other: bytes) -> None:
+    data = encoded(photo(600), "JPEG", quality=92)
+    assert accepted(data).note == ""
+    scan = data.index(b"\xff\xda")
+    row = verify(data[:scan] + data[scan:].replace(end, other))
+    assert isinstance(row, Refused)
+    assert row.reason is Reason.CORRUPT
+    assert "transferred as text" in row.detail
+    half = verify(data[: len(data) // 2])
+    assert isinstance(half, Refused)
+    assert "transferred as text" not in half.detail
+
+
 # What is too large
 
 
@@ -417,6 +433,7 @@ def test_every_valid_file_of_the_corpus_is_let_in_as_what_it_is(shared: Path) ->
         row = verify(data)
         if name in TRULY_DAMAGED:
             assert isinstance(row, Refused)
+            assert "transferred as text" in row.detail
             continue
         with warnings.catch_warnings(action="ignore"):  # Pillow's, of malformed parts
             image = Image.open(io.BytesIO(data))
