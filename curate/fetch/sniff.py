@@ -11,21 +11,8 @@ import re
 import struct
 from collections.abc import Iterator
 
+from curate.formats import image_format, iso_brands
 from curate.records import Reason, Refused
-
-_PREFIXES: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"BM", "bmp"),
-    (b"II*\0", "tiff"),
-    (b"MM\0*", "tiff"),
-    (b"II+\0", "tiff"),
-    (b"MM\0+", "tiff"),
-    (b"\0\0\1\0", "ico"),
-)
-"""First bytes of the formats that are decoded."""
 
 _UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
@@ -66,13 +53,11 @@ def sniff(data: bytes) -> str | Refused:
     """
     if not data:
         return Refused(Reason.EMPTY, "no bytes")
-    for prefix, name in _PREFIXES:
-        if data.startswith(prefix):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
+    found = image_format(data)
+    if found is not None:
+        return found
     if data[4:8] == b"ftyp":
-        return _sniff_ftyp(data)
+        return _other_iso_media(data)
     for prefix, name in _UNSUPPORTED:
         if data.startswith(prefix):
             return Refused(Reason.UNSUPPORTED, f"{name} is not decoded")
@@ -81,12 +66,9 @@ def sniff(data: bytes) -> str | Refused:
     return _sniff_text(data)
 
 
-def _sniff_ftyp(data: bytes) -> str | Refused:
-    """Tell AVIF from the other ISO media files by its brands."""
-    n_bytes = min(int.from_bytes(data[:4], "big"), 256)
-    brands = {data[i : i + 4] for i in (8, *range(16, n_bytes - 3, 4))}
-    if brands & {b"avif", b"avis"}:
-        return "avif"
+def _other_iso_media(data: bytes) -> Refused:
+    """Tell HEIF from the other ISO media files that are not AVIF."""
+    brands = iso_brands(data)
     major = data[8:12].decode("ascii", "replace")
     if brands & {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}:
         return Refused(Reason.UNSUPPORTED, f"HEIF ({major}) is not decoded")

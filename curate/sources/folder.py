@@ -4,7 +4,8 @@ The tree is walked in the order of its names, without loading it: the order is t
 paths' parts, so the cursor is simply the last path given, and files added or removed
 between two runs do not shift it. Folders that are split levels (train, val, test) are not
 classes but go into `meta`. Links are followed, each real folder once. What is not an image
-by its extension is counted and left; whether the bytes are one is for fetching to verify.
+by its extension, nor by its first bytes, is counted and left; whether it is a whole one is for
+fetching to verify.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curate.errors import SourceError, UsageError
+from curate.formats import HEAD_BYTES, image_format
 from curate.records import Candidate
 from curate.sources.base import Page, Query, SourceContext, hints, limited
 
@@ -247,4 +249,12 @@ def _not_an_image(entry: os.DirEntry[str]) -> str | None:
     if not entry.is_file():
         return "broken_link" if entry.is_symlink() else "not_a_file"
     suffix = entry.name.rpartition(".")[2].lower() if "." in entry.name else ""
-    return None if suffix in EXTENSIONS else "not_an_image"
+    return None if suffix in EXTENSIONS or _begins_as_one(entry.path) else "not_an_image"
+
+
+def _begins_as_one(path: str) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - for each file of a tree
+            return image_format(file.read(HEAD_BYTES)) is not None
+    except OSError:
+        return False

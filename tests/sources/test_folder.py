@@ -83,6 +83,17 @@ def test_what_is_not_an_image_is_counted_and_what_is_hidden_is_not(tmp_path: Pat
     assert page.skipped == {"not_an_image": 2, "broken_link": 1}
 
 
+def test_an_image_of_another_name_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "b.txt")
+    (tmp_path / "photo").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "photo.jpg.part2").write_bytes(b"RIFF\0\0\0\0WEBPVP8 ")
+    (tmp_path / "sequence.avifs").write_bytes(b"\0\0\0\x18ftypavis\0\0\0\0avisavif")
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp41")
+    page = only_page(tmp_path)
+    assert ids(page.candidates) == ["a.jpg", "photo", "photo.jpg.part2", "sequence.avifs"]
+    assert page.skipped == {"not_an_image": 2}
+
+
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     root = tree(tmp_path / "root", "cat/1.jpg")
     tree(tmp_path / "outside", "2.jpg")
