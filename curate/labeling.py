@@ -31,9 +31,9 @@ from curate.label.labelme_import import Fault, Found, Reader
 from curate.records import Kind
 
 if TYPE_CHECKING:
+    from curate.folder import ProjectFolder
     from curate.label.ledger import Ledger
     from curate.people import People
-    from curate.project import Project
 
 FOLDER = "labeling"
 """Where the working folders are, in the project."""
@@ -130,7 +130,7 @@ class Labeling:
         asked: what, and by whom.
     """
 
-    def __init__(self, project: Project, asked: Asked) -> None:
+    def __init__(self, project: ProjectFolder, asked: Asked) -> None:
         self.project = project
         self.asked = asked
         self.people: People = project.people

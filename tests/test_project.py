@@ -17,8 +17,9 @@ from curate.config import BalanceSettings
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from curate.errors import ExitCode, LockedError, MissingKeyError, SourceError, UsageError
+from curate.fetching import FetchResult
 from curate.finding import FetchRequest
-from curate.project import FetchResult, Project
+from curate.project import Project
 from curate.records import Reason
 from curate.sources import RateLimitedError
 

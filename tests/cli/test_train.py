@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from curate import Project
 from curate.cli.main import app
 from curate.errors import ExitCode
-from curate.learning import TrainRequest
 from curate.models import PrelabelRequest
+from curate.training import TrainRequest
 from tests.assist.scenery import (
     CLASSES,
     of_one_class,
