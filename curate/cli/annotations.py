@@ -15,7 +15,7 @@ from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_seconds
-from curate.errors import CatalogError, ExitCode, UsageError
+from curate.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,20 +57,27 @@ def export(
     file: Annotated[
         Path | None, typer.Argument(help="Where to. [default: stdout]", metavar="[FILE]")
     ] = None,
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Write every annotation as JSON Lines: undos, renames and all, in order of arrival."""
-    if file is None and session.as_json:
+    if file is None and session.as_json and not dry_run:
         raise UsageError("JSON Lines and one JSON document cannot share stdout", "name a FILE")
     with session.project() as project:
-        if not project.exists:
-            # An empty file would pass for a backup.
-            raise CatalogError(f"{project.folder} holds no catalog", "name the project with -C")
-        if file is None:
+        if dry_run:
+            n = project.people.write(lambda _lines: None)
+        elif file is None:
             project.people.write(sys.stdout.write)
             return ExitCode.DONE
-        n = project.people.export(file)
-    document = {"annotations": n, "path": str(file)}
-    session.show(document, lambda console: console.print(f"{n:,} annotations in {file}"))
+        else:
+            n = project.people.export(file)
+    verb = " would be" if dry_run else ""
+    document = {"annotations": n, "path": None if file is None else str(file)}
+    session.show(
+        document,
+        lambda console: console.print(
+            f"{n:,} annotations{verb} in {file or 'stdout'}", markup=False, soft_wrap=True
+        ),
+    )
     return ExitCode.DONE
 
 
@@ -82,11 +89,12 @@ def import_(
     """Add exported annotations that are not known yet: all of them, or none."""
     with ExitStack() as opened:
         bars = opened.enter_context(Bars(session))
-        project = opened.enter_context(session.project(progress=bars))
+        project = opened.enter_context(session.project(progress=bars, may_be_new=True))
         if dry_run and not project.exists:
             # Tried in a catalog that goes away: the folder is not to become a project.
             aside = Path(opened.enter_context(TemporaryDirectory()))
-            project = opened.enter_context(replace(session, folder=aside).project(progress=bars))
+            tried = replace(session, folder=aside)
+            project = opened.enter_context(tried.project(progress=bars, may_be_new=True))
         project.made()
         done = project.people.import_(file, dry_run=dry_run)
     verb = "would be added" if dry_run else "added"

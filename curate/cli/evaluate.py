@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table
@@ -28,6 +29,7 @@ LEFT_OUT = {
     "unreadable": "that cannot be decoded",
     "conflict": "with contradicting labels",
     "rejected": "rejected",
+    "outside": "with classes outside the class list",
     "unsure": "about which people are unsure",
 }
 """What each reason to leave a labelled image out means."""
@@ -42,22 +44,8 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
-ManifestOption = Annotated[
-    str | None,
-    typer.Option("--manifest", metavar="vNNNN", help="Only images of this manifest."),
-]
 SplitOption = Annotated[
     str, typer.Option("--split", metavar="NAME", help="With --manifest: train, val or test.")
-]
-TrustOption = Annotated[
-    str | None,
-    typer.Option(
-        "--trust",
-        metavar="ORIGIN",
-        help="The weakest origin of a label that counts as true: human, consensus, source or "
-        "query. [default: consensus]",
-        show_default=False,
-    ),
 ]
 PageOption = Annotated[
     Path | None,
@@ -73,9 +61,9 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     session: Session,
     model: ModelOption = None,
-    manifest: ManifestOption = None,
+    manifest: opt.OnlyManifestOption = None,
     split: SplitOption = "test",
-    trust: TrustOption = None,
+    trust: opt.TruthOption = None,
     page: PageOption = None,
 ) -> ExitCode:
     """Measure a model on labelled images that it has not learned from."""

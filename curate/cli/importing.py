@@ -106,7 +106,7 @@ def import_(
     if dry_run:
         return _preview(session, request)
     bars = Bars(session)
-    with session.project({"fetch.workers": workers}, bars) as project:
+    with session.project({"fetch.workers": workers}, bars, may_be_new=True) as project:
         before = project.status()[0]
         with bars:
             done = project.import_(request)
@@ -135,7 +135,7 @@ def import_(
 def _preview(session: Session, request: ImportRequest) -> ExitCode:
     from curate.importing import preview
 
-    with session.project() as project:
+    with session.project(may_be_new=True) as project:
         found = preview(project, request)
 
     def draw(console: Console) -> None:

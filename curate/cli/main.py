@@ -33,7 +33,14 @@ from curate.cli import (
     status,
     train,
 )
-from curate.cli.session import JsonOption, QuietOption, Session, VerboseOption, report_error
+from curate.cli.session import (
+    JsonOption,
+    ProjectOption,
+    QuietOption,
+    Session,
+    VerboseOption,
+    report_error,
+)
 from curate.errors import ExitCode
 
 app = typer.Typer(
@@ -81,12 +88,7 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _root(
     ctx: typer.Context,
-    project: Annotated[
-        Path | None,
-        typer.Option(
-            "-C", "--project", help="Project folder. [default: the current one]", metavar="DIR"
-        ),
-    ] = None,
+    project: ProjectOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,

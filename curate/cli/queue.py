@@ -29,8 +29,8 @@ BackboneOption = Annotated[
     typer.Option(
         "--backbone",
         metavar="FILE.onnx",
-        help="What gives embeddings, for suspects and different. [default: that of the last "
-        "training]",
+        help="A model that gives embeddings, for suspects and different. [default: that of the "
+        "last training]",
         show_default=False,
     ),
 ]

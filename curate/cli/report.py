@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.cli import options as opt
-from curate.cli.export import ManifestOption
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.errors import ExitCode
@@ -34,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     session: Session,
-    manifest: ManifestOption = None,
+    manifest: opt.ManifestOption = None,
     out: OutOption = None,
     png: PngOption = None,
     open_: OpenOption = False,

@@ -195,8 +195,8 @@ def verify(
 
 def _say_if_new(session: Session, project: Project) -> None:
     if not project.exists:
-        how = "`curate fetch --query …` or `curate import DIR` makes one"
-        session.say(f"{project.folder} holds no catalog yet: {how}")
+        how = "`curate fetch --query …` or `curate import DIR` gets some"
+        session.say(f"{project.folder.resolve()} holds no images yet: {how}")
 
 
 def draw_status(
