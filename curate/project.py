@@ -14,7 +14,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.catalog.text import clean
 from curate.folder import ProjectFolder
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from curate.models import Models
     from curate.pack.recipe import Recipe
     from curate.pack.result import PackResult
+    from curate.previewing import Preview
     from curate.report.plan import Plan
 
 
@@ -70,16 +70,15 @@ class Project(ProjectFolder):
 
         return self.import_(ImportRequest(path, "folder", classes=classes, link=link)).result
 
-    def preview(self, request: FetchRequest) -> dict[str, int | None]:
-        """Count what each search would find, without writing anything.
+    def preview(self, request: FetchRequest) -> Preview:
+        """Return what a fetch would find and take, without writing anything.
 
-        Returns:
-            Query (or path) to the number of results; None where the source cannot say.
+        Raises:
+            UsageError, SourceError: the request cannot be answered.
         """
-        return {
-            clean(query.text or str(request.path or "")): source.count(query)
-            for source, query in self.finder().queries(request)
-        }
+        from curate.previewing import preview
+
+        return preview(self, request)
 
     def plan(
         self,

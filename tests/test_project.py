@@ -403,7 +403,7 @@ def test_looking_at_an_empty_folder_leaves_no_trace(world: Start) -> None:
     assert (counts.total, classes, skipped) == (0, [], {})
     assert project.verify().checked == 0
     assert project.plan(FetchRequest()).classes == {}
-    assert project.preview(FetchRequest(queries=("beach",))) == {"beach": 4}
+    assert project.preview(FetchRequest(queries=("beach",))).searches == {"beach": 4}
     assert project.plan(FetchRequest(queries=("beach",))).classes == {"beach": 4}
     assert not project.folder.exists()
     project.fetch(FetchRequest(queries=("beach",)))

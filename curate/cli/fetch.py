@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.asked import FetchRequest
+    from curate.previewing import Preview
 
 
 def register(app: typer.Typer) -> None:
@@ -78,13 +79,28 @@ def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> 
     is_search = request.source_name is not None
     with session.project(flags, may_be_new=is_search) as project:
         found = project.preview(request)
-        pending = project.status()[0].pending if project.exists else 0
 
     def draw(console: Console) -> None:
-        for name, n in found.items():
-            number = "unknown" if n is None else f"{n:,}"
-            console.print(f"{name}: {number} candidates", markup=False)
-        console.print(f"{pending:,} candidates are pending; nothing was written")
+        for line in _lines(found):
+            console.print(line, markup=False, soft_wrap=True)
 
-    session.show({"would_search": found, "pending": pending}, draw)
+    session.show(found.to_json(), draw)
     return ExitCode.DONE
+
+
+def _lines(found: Preview) -> list[str]:
+    lines = [
+        f"{name}: {'unknown' if n is None else f'{n:,}'} candidates"
+        for name, n in found.searches.items()
+    ]
+    if found.skipped:
+        parts = ", ".join(f"{reason} {n:,}" for reason, n in sorted(found.skipped.items()))
+        lines.append(f"rows that give no candidate: {parts}")
+    if found.left_out:
+        n, total = len(found.left_out), len([name for name in found.classes if name])
+        lines.append(f"left out: {n:,} of {total:,} classes, which cannot reach their minimum")
+    if found.searches:
+        most = "an unknown number of" if found.images is None else f"at most {found.images:,}"
+        lines.append(f"{most} images would be fetched")
+    lines.append(f"{found.pending:,} candidates are pending already; nothing was written")
+    return lines

@@ -223,7 +223,17 @@ def test_looking_writes_nothing(made: Made, tmp_path: Path) -> None:
 
 def test_a_preview_says_what_would_be_searched(made: Made) -> None:
     document = made.run("fetch", "--query", "beach", "--query", "trees", "--dry-run").document
-    assert document == {"would_search": {"beach": 30, "trees": 30}, "pending": 0}
+    assert document == {
+        "would_search": {"beach": 30, "trees": 30},
+        "classes": {"beach": 30, "trees": 30},
+        "left_out": {},
+        "skipped": {},
+        "would_fetch": 60,
+        "pending": 0,
+    }
+    asked = ("fetch", "--query", "trees", "--per-class", "7", "--limit", "20", "--dry-run")
+    some = made.run(*asked).document
+    assert (some["would_search"], some["would_fetch"]) == ({"trees": 20}, 7)
 
 
 def test_a_plan_of_a_search_counts_without_asking_for_pictures(made: Made) -> None:
