@@ -59,7 +59,10 @@ def export(
     ] = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Write every annotation as JSON Lines: undos, renames and all, in order of arrival."""
+    """Write every annotation as JSON Lines.
+
+    Undos, renames and all, in order of arrival.
+    """
     if file is None and session.as_json and not dry_run:
         raise UsageError("JSON Lines and one JSON document cannot share stdout", "name a FILE")
     with session.project() as project:
@@ -86,7 +89,10 @@ def import_(
     file: Annotated[Path, typer.Argument(help="What `curate annotations export` wrote.")],
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Add exported annotations that are not known yet: all of them, or none."""
+    """Add exported annotations that are not known yet.
+
+    All of them are added, or none: a line that cannot be kept is named.
+    """
     with ExitStack() as opened:
         bars = opened.enter_context(Bars(session))
         project = opened.enter_context(session.project(progress=bars, may_be_new=True))
@@ -113,7 +119,10 @@ def import_(
 
 
 def agreement(session: Session, consensus: ConsensusOption = None) -> ExitCode:
-    """Say how far people agree: percent, kappa and alpha, per class and per pair."""
+    """Say how far people agree.
+
+    In percent, kappa and alpha; for each class, and for each two people.
+    """
     with session.project() as project:
         people = project.people
         found = people.agreement()
@@ -168,7 +177,10 @@ def _n(value: float | None) -> str:
 
 
 def conflicts(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
-    """List images whose labels contradict each other; queue people's for another look."""
+    """List images whose labels contradict each other.
+
+    Those about which people differ go into the queue `disagreements`.
+    """
     with session.project() as project:
         found = list(project.people.conflicts())
         queued = 0
@@ -201,7 +213,10 @@ def _said(said: dict[str, str]) -> str:
 
 
 def pace(session: Session) -> ExitCode:
-    """Say how long people take, by queue and mode, and which proposals they correct."""
+    """Say how long people take, and what they correct.
+
+    By queue and mode, with and without a proposal; and for each class that was proposed.
+    """
     with session.project() as project:
         found = project.people.pace()
     session.show(found.to_json(), lambda console: _draw_pace(console, found))

@@ -64,7 +64,7 @@ def audit(
     annotator: AnnotatorOption = None,
     overlap: OverlapOption = 0,
 ) -> ExitCode:
-    """Confirm and correct labels in the browser: a grid with a key for everything.
+    """Confirm and correct labels in the browser, by keyboard.
 
     Prints a link that is good once; the page is served until Ctrl-C. Every decision is on
     the disk before the page says "saved".

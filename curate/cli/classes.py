@@ -55,7 +55,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_classes(session: Session) -> ExitCode:
-    """List the classes, and how many images have each as a hint or an annotation."""
+    """List the classes, and how many images have each.
+
+    As a hint of a source or a search, and as an annotation of a person.
+    """
     with session.project() as project:
         chosen = project.people.class_list()
         _, hinted, _ = project.status()
@@ -85,7 +88,10 @@ def set_classes(
     exclusive: ExclusiveOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Set the classes of the project; hints and labels of other classes do not count then."""
+    """Set the classes of the project.
+
+    Hints and labels of other classes do not count then.
+    """
     with session.project(may_be_new=True) as project:
         if not dry_run:
             project.made()
@@ -112,7 +118,10 @@ def rename(
     annotator: opt.AnnotatorOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Give a class another name, or merge it into another. No annotation is changed."""
+    """Give a class another name, or merge it into another.
+
+    No annotation is changed, and --undo takes it back.
+    """
     if not undo:
         return _rename(session, {old: new}, annotator, dry_run)
     with session.project({"label.annotator": annotator}) as project:
@@ -134,7 +143,10 @@ def map_classes(
     annotator: opt.AnnotatorOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Rename and merge many classes at once, e.g. breeds to cat and dog."""
+    """Rename and merge many classes at once.
+
+    For example breeds to cat and dog. All of them happen at the same time.
+    """
     return _rename(session, _read_map(file), annotator, dry_run)
 
 

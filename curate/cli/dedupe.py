@@ -112,7 +112,10 @@ def dedupe(
     page: PageOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Find copies of the same photo and leave out all but the best. Nothing is deleted."""
+    """Find copies of the same photo and leave out all but the best.
+
+    Nothing is deleted: --undo and `curate include` bring images back.
+    """
     others = {
         "--undo": undo,
         "--not-same": not_same is not None,
@@ -165,7 +168,7 @@ def include(
     image: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Bring an image back that was left out, and keep it in from now on."""
+    """Bring an image back that was left out, and keep it in."""
     with session.project() as project:
         image_id, reason = project.duplicates.include(image, dry_run=dry_run)
     verb = "would be" if dry_run else "is"

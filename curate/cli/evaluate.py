@@ -66,7 +66,7 @@ def evaluate(
     trust: opt.TruthOption = None,
     page: PageOption = None,
 ) -> ExitCode:
-    """Measure a model on labelled images that it has not learned from."""
+    """Measure a model on images that it has not learned from."""
     from curate.grading import GradeRequest
 
     request = GradeRequest(model, manifest, split, trust)

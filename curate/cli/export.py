@@ -83,7 +83,10 @@ def export(
     force: ForceOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Write a manifest's images and labels for other programs, with their attribution."""
+    """Write a manifest's images and labels for other programs.
+
+    Author, licence and link of every image come along.
+    """
     from curate.pack.export.base import Options
 
     if link and (copy or resize is not None):

@@ -47,7 +47,7 @@ def request(
     ] = "dwca",
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Ask GBIF to prepare a download of all records that show images.
+    """Ask GBIF for a download of all records that show images.
 
     The flags mean what they mean for `curate fetch --source gbif`. GBIF_USER and
     GBIF_PASSWORD in the environment say who asks.
@@ -101,7 +101,10 @@ def download(
     ] = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Wait for a download, fetch its file (or the rest of it), and keep its citation."""
+    """Wait for a download, fetch its file, and keep its citation.
+
+    A transfer that broke off goes on where it broke.
+    """
     from curate.gbif_downloads import GbifDownloads
 
     bars = Bars(session)

@@ -72,7 +72,7 @@ def label(
     prepare_only: PrepareOnlyOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Label images in Labelme; what is saved there is imported at once."""
+    """Label images in Labelme; what is saved is imported at once."""
     if sum((import_only, prepare_only, dry_run)) > 1:
         raise UsageError("--import-only, --prepare-only and --dry-run are different things")
     if folder is not None and (queue or manifest or batch is not None):

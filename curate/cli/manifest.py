@@ -108,7 +108,10 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
 def show(
     session: Session, version: VersionArgument = None, classes: ClassesOption = 40
 ) -> ExitCode:
-    """Show a manifest: images of each class and split, licences, and how it was made."""
+    """Show a manifest: classes, splits, licences, and its recipe.
+
+    The recipe is what was asked of `curate balance`, where it is not the default.
+    """
     with session.project(may_be_new=from_elsewhere(version)) as project:
         manifest = project.manifests.open(version)
     document = {**_summary(manifest), **manifest.info}
@@ -169,7 +172,10 @@ def _value(value: object) -> str:
 
 
 def diff(session: Session, old: OldArgument = None, new: NewArgument = None) -> ExitCode:
-    """Compare two manifests. Exit code 5: images, classes, splits or proposals differ."""
+    """Compare two manifests.
+
+    Exit code 5: images, classes, splits or proposals differ.
+    """
     with session.project(may_be_new=from_elsewhere(old, new)) as project:
         found = project.manifests.diff(old, new)
     document = found.to_json()
@@ -216,7 +222,10 @@ def _print_some(console: Console, lines: list[str]) -> None:
 def verify(
     session: Session, versions: VersionsArgument = None, no_images: NoImagesOption = False
 ) -> ExitCode:
-    """Check that files and images are what was written, and that nothing leaks."""
+    """Check that files and images are what was written.
+
+    And that nothing is on two sides of the split. Exit code 5: something is not as it was.
+    """
     is_elsewhere = from_elsewhere(*versions) if versions else False
     with (
         Bars(session) as bars,

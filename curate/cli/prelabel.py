@@ -141,7 +141,10 @@ def prelabel(
     anew: AnewOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Let a model propose classes for images. People decide: `curate audit`."""
+    """Let a model propose classes for images.
+
+    People decide: `curate audit` and `curate label` show what it proposes.
+    """
     from curate.models import PrelabelRequest
 
     request = PrelabelRequest(

@@ -49,7 +49,10 @@ def queue(
     seed: opt.SeedOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Choose the images that are most worth a look, for `curate audit --queue NAME`."""
+    """Choose the images that are most worth a look.
+
+    `curate audit --queue NAME` and `curate label --queue NAME` go through them.
+    """
     with Bars(session) as bars, session.project(progress=bars) as project:
         made = project.learning.make_queue(name, n, seed or 0, backbone, dry_run=dry_run)
     document: dict[str, Any] = made.to_json()

@@ -39,7 +39,10 @@ def report(
     open_: OpenOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Write one page about the dataset: classes, thresholds, failures, licences, pictures."""
+    """Write one page about the dataset.
+
+    It shows classes, thresholds, failures, licences and pictures, and needs no other file.
+    """
     from curate.reporting import report as write
 
     with Bars(session) as bars, session.project(progress=bars) as project:

@@ -55,7 +55,10 @@ def serve(
     max_megabytes: MegabytesOption = 20,
     max_megapixels: MegapixelsOption = 50,
 ) -> ExitCode:
-    """Score pictures over HTTP: POST /scorefile/, and a page to drop one on. Until Ctrl-C."""
+    """Score pictures over HTTP, with a page to drop one on.
+
+    POST /scorefile/ takes a picture and answers the score of each class. Ctrl-C stops it.
+    """
     from curate.assist.model import open_model
     from curate.web.scoring import Scorer, names_of
     from curate.web.serve import ServeLimits, build, listen, run

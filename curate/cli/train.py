@@ -79,7 +79,10 @@ def train(
     seed: opt.SeedOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Train a model on what people decided; it is one ONNX file that prelabel takes."""
+    """Train a model on what people decided.
+
+    It is one ONNX file, which `curate prelabel` takes.
+    """
     from curate.training import TrainRequest
 
     request = TrainRequest(

@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from curate.cli.main import app
+from curate.cli.main import MODULES, app, program
 from tests.docs.pages import generator
 from tests.fetch.command import Said
 
+KNOWN = generator().commands()
 COMMANDS = {
     name: {spelling: flag for flag in flags for spelling in flag.names}
-    for name, (_, flags) in generator().commands().items()
+    for name, (_, flags) in KNOWN.items()
 }
 """Every command by its whole name, with its flags."""
 
@@ -113,6 +114,33 @@ def test_every_flag_is_explained_in_a_sentence() -> None:
             said = flag.text.partition(" [default")[0]
             assert said[:1].isupper() or said[:1] in "`-", (name, spelling, said)
             assert said.endswith("."), (name, spelling, said)
+
+
+def test_the_list_of_commands_says_what_each_command_says_of_itself() -> None:
+    listed = {name: text for commands in MODULES.values() for name, text in commands.items()}
+    told = {name: text.partition("\n")[0] for name, (text, _) in KNOWN.items() if " " not in name}
+    for group in app.registered_groups:
+        told[str(group.name)] = str(group.typer_instance.info.help)
+    assert listed == told
+
+
+def test_no_summary_is_cut_off() -> None:
+    for words in ([], *([group.name] for group in app.registered_groups)):
+        listed = CliRunner().invoke(app, [*words, "--help"]).stdout.partition("Commands:")[2]
+        assert listed
+        assert "..." not in listed, words
+
+
+@pytest.mark.parametrize("words", [["fetch"], ["-C", "status", "fetch"], ["manifest", "show"], []])
+def test_only_what_is_called_is_there_but_all_is_listed(words: list[str]) -> None:
+    some = CliRunner().invoke(program(words), ["--help"]).stdout.partition("Commands:")[2]
+    every = CliRunner().invoke(app, ["--help"]).stdout.partition("Commands:")[2]
+    assert sorted(some.splitlines()) == sorted(every.splitlines())
+    if words:
+        asked = [*words, "--help"]
+        assert CliRunner().invoke(program(words), asked).stdout == (
+            CliRunner().invoke(app, asked).stdout
+        )
 
 
 # A folder without a project
