@@ -7,6 +7,7 @@ a reason and a pointer, and can be brought back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,11 +104,11 @@ class Duplicates:
             LockedError: another process is writing into this project.
             UsageError: no image has such an id, or several have.
         """
-        image_id = groups.find_image(self.db, prefix)
-        if dry_run:
-            return image_id, groups.why_excluded(self.db, image_id)
-        with writing(self.db, "include"):
+        with nullcontext() if dry_run else writing(self.db, "include"):
+            image_id = groups.find_image(self.db, prefix)
             reason = groups.why_excluded(self.db, image_id)
+            if dry_run:
+                return image_id, reason
             groups.include(self.db, image_id, self.clock())
             if reason == placeholders.REASON:
                 placeholders.bring_back(self.db, image_id)
@@ -128,14 +129,13 @@ class Duplicates:
             LockedError: another process is writing into this project.
             UsageError: no image has such an id, several have, or both are one image.
         """
-        pair = groups.find_image(self.db, one), groups.find_image(self.db, other)
-        if pair[0] == pair[1]:
-            raise UsageError("an image is the same as itself")
-        if dry_run:
-            return pair
-        with writing(self.db, "dedupe --not-same"):
-            groups.declare_different(self.db, *pair, self.clock())
-            self._search()
+        with nullcontext() if dry_run else writing(self.db, "dedupe --not-same"):
+            pair = groups.find_image(self.db, one), groups.find_image(self.db, other)
+            if pair[0] == pair[1]:
+                raise UsageError("an image is the same as itself")
+            if not dry_run:
+                groups.declare_different(self.db, *pair, self.clock())
+                self._search()
         return pair
 
     def places(self) -> list[Place]:

@@ -119,7 +119,8 @@ def _nothing(lessons: Lessons) -> UsageError:
         "label images that it has not learned from, e.g. `curate queue random`, or see what "
         "`curate train` says of held-out folds"
         if "trained_on" in lessons.left_out
-        else "run `curate label` or `curate audit`, and `curate prelabel` first",
+        else "run `curate label` or `curate audit`, and `curate prelabel`; or let what sources say "
+        "count: --trust source",
     )
 
 

@@ -319,7 +319,8 @@ def find_image(db: Database, prefix: str) -> str:
         (low, low + "g"),
     )
     if not low or not rows:
-        raise UsageError(f"no image has an id that begins with {prefix!r}")
+        hint = "`curate status --excluded` lists those that are left out"
+        raise UsageError(f"no image has an id that begins with {prefix!r}", hint)
     if len(rows) > 1:
         raise UsageError(f"several images have ids that begin with {prefix!r}", "give more of it")
     return str(rows[0][0])

@@ -75,12 +75,8 @@ def export(
             n = project.people.export(file)
     verb = " would be" if dry_run else ""
     document = {"annotations": n, "path": None if file is None else str(file)}
-    session.show(
-        document,
-        lambda console: console.print(
-            f"{n:,} annotations{verb} in {file or 'stdout'}", markup=False, soft_wrap=True
-        ),
-    )
+    said = f"{n:,} annotations{verb} in {file or 'stdout'}"
+    session.show(document, lambda console: console.print(said, markup=False, soft_wrap=True))
     return ExitCode.DONE
 
 
@@ -96,13 +92,15 @@ def import_(
     with ExitStack() as opened:
         bars = opened.enter_context(Bars(session))
         project = opened.enter_context(session.project(progress=bars, may_be_new=True))
-        if dry_run and not project.exists:
-            # Tried in a catalog that goes away: the folder is not to become a project.
-            aside = Path(opened.enter_context(TemporaryDirectory()))
-            tried = replace(session, folder=aside)
-            project = opened.enter_context(tried.project(progress=bars, may_be_new=True))
-        project.made()
-        done = project.people.import_(file, dry_run=dry_run)
+        if not project.exists:
+            # Tried in a catalog that goes away: a file that cannot be kept begins no project.
+            aside = replace(session, folder=Path(opened.enter_context(TemporaryDirectory())))
+            tried = opened.enter_context(aside.project(progress=bars, may_be_new=True))
+            tried.made()
+            done = tried.people.import_(file, dry_run=True)
+        if project.exists or not dry_run:
+            project.made()
+            done = project.people.import_(file, dry_run=dry_run)
     verb = "would be added" if dry_run else "added"
 
     def draw(console: Console) -> None:

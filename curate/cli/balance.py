@@ -99,7 +99,7 @@ def _draw(console: Console, document: dict[str, Any]) -> None:
         keys.append("train_rows")
     rows = [(name, *(n[key] for key in keys)) for name, n in document["classes"].items()]
     draw_table(console, ("class", *(key.replace("_", " ") for key in keys)), rows)
-    for line in [*_lines(document), *_proof(document), *_warnings(document), _where(document)]:
+    for line in [*_lines(document), *_proof(document), *_warnings(document), *_where(document)]:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -200,14 +200,14 @@ def _warnings(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _where(document: dict[str, Any]) -> str:
+def _where(document: dict[str, Any]) -> list[str]:
     if document["manifest"] is None:
-        return "dry run: nothing written"
+        return []
     place = f"{document['manifest']}: {document['path']}"
     if document["unchanged"]:
-        return f"{place}, as it was"
+        return [f"{place}, as it was"]
     why = " and ".join(CHANGED[each] for each in document["changed"])
-    return f"{place}, a new version: {why}" if why else place
+    return [f"{place}, a new version: {why}" if why else place]
 
 
 def _images(n: int) -> str:

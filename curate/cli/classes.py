@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,8 +101,6 @@ def set_classes(
 
     def draw(console: Console) -> None:
         console.print(_said(chosen), markup=False)
-        if dry_run:
-            console.print("dry run: nothing written")
 
     session.show(_document(chosen, outside), draw)
     _say_outside(session, outside)
@@ -172,8 +169,6 @@ def _rename(
 
     def draw(console: Console) -> None:
         draw_table(console, ("was", "would be" if dry_run else "is"), list(changes.items()))
-        if dry_run:
-            console.print("dry run: nothing written")
 
     session.show(document, draw)
     return ExitCode.DONE
@@ -217,7 +212,8 @@ def _document(chosen: ClassList, outside: Outside | None) -> dict[str, Any]:
         "classes": list(chosen.names),
         "exclusive": chosen.exclusive,
         "set": chosen.is_set,
-        "outside": {"images": 0, "classes": {}} if outside is None else asdict(outside),
+        "outside": {} if outside is None else dict(outside.classes),
+        "outside_images": 0 if outside is None else outside.images,
     }
 
 

@@ -258,10 +258,13 @@ def _semantic(
 
 
 def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
+    verb = "would be" if dry_run else "are"
     console.print(
         f"{document['groups']:,} groups of near-duplicates, the largest of "
-        f"{document['largest_group']:,}; {document['excluded']:,} images "
-        f"{'would be' if dry_run else 'are'} left out for a better copy"
+        f"{document['largest_group']:,}; {document['excluded']:,} images {verb} left out for a "
+        "better copy"
+        if document["groups"]
+        else "no near-duplicates"
     )
     if document["split_chains"]:
         console.print(

@@ -54,7 +54,7 @@ def demo(session: Session, keep: KeepOption = None, dry_run: opt.DryRunOption = 
         session.show(
             {"project": str(folder), "would_run": commands},
             lambda console: console.print(
-                "\n".join([*commands, f"in {folder}; nothing was written"]),
+                "\n".join([*commands, f"in {folder}"]),
                 markup=False,
                 soft_wrap=True,
             ),

@@ -12,7 +12,7 @@ from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table
-from curate.errors import ExitCode
+from curate.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,10 @@ ModelOption = Annotated[
     ),
 ]
 SplitOption = Annotated[
-    str, typer.Option("--split", metavar="NAME", help="With --manifest: train, val or test.")
+    str | None,
+    typer.Option(
+        "--split", metavar="NAME", help="With --manifest: train, val or test. [default: test]"
+    ),
 ]
 PageOption = Annotated[
     Path | None,
@@ -62,14 +65,16 @@ def evaluate(
     session: Session,
     model: ModelOption = None,
     manifest: opt.OnlyManifestOption = None,
-    split: SplitOption = "test",
+    split: SplitOption = None,
     trust: opt.TruthOption = None,
     page: PageOption = None,
 ) -> ExitCode:
     """Measure a model on images that it has not learned from."""
     from curate.grading import GradeRequest
 
-    request = GradeRequest(model, manifest, split, trust)
+    if split is not None and manifest is None:
+        raise UsageError("--split is one of a manifest's", "give --manifest VERSION too")
+    request = GradeRequest(model, manifest, split or "test", trust)
     with Bars(session) as bars, session.project(progress=bars) as project:
         graded = project.learning.evaluate(request)
         document: dict[str, Any] = graded.to_json()

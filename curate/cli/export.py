@@ -120,6 +120,7 @@ def _draw(console: Console, done: Exported) -> None:
         f"{done.manifest} as {done.format}: {sum(done.images.values()):,} images, {size}, "
         f"{len(done.classes):,} classes"
     )
-    lines.append(str(done.path) if done.is_written else "dry run: nothing written")
+    if done.is_written:
+        lines.append(str(done.path))
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

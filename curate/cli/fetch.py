@@ -102,5 +102,4 @@ def _lines(found: Preview) -> list[str]:
     if found.searches:
         most = "an unknown number of" if found.images is None else f"at most {found.images:,}"
         lines.append(f"{most} images would be fetched")
-    lines.append(f"{found.pending:,} candidates are pending already; nothing was written")
-    return lines
+    return [*lines, f"{found.pending:,} candidates are pending already"]

@@ -132,13 +132,16 @@ def download(
 def _would_fetch(session: Session, found: Download, path: Path) -> ExitCode:
     def draw(console: Console) -> None:
         _draw(console, [found])
-        console.print(f"would go to {path}; nothing was fetched", markup=False, soft_wrap=True)
+        console.print(f"would go to {path}", markup=False, soft_wrap=True)
 
     session.show({**asdict(found), "path": str(path)}, draw)
     return ExitCode.DONE
 
 
 def _draw(console: Console, found: list[Download]) -> None:
+    if not found:
+        console.print("no download was requested here: `curate gbif request` does")
+        return
     rows = [
         (
             each.key,

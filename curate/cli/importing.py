@@ -141,7 +141,6 @@ def _preview(session: Session, request: ImportRequest) -> ExitCode:
     def draw(console: Console) -> None:
         rows = [(name or "(no class)", n) for name, n in found.items()]
         draw_table(console, ("class", "images"), rows)
-        console.print("nothing was written")
 
     session.show({"would_import": found}, draw)
     return ExitCode.DONE

@@ -188,9 +188,7 @@ def _lines(document: dict[str, Any], dry_run: bool) -> list[str]:
         lines.append(f"{_images(document['left'])} left: run it again without --limit")
     if document["manifest"]:
         lines.append(f"the proposals are in manifest {document['manifest']}")
-    if dry_run:
-        lines.append("dry run: nothing written")
-    elif document["proposed"]:
+    if document["proposed"] and not dry_run:
         lines.append("look through them: `curate audit`, or `curate label`")
     return lines
 

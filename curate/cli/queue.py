@@ -64,12 +64,11 @@ def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
     name, n = document["queue"], document["n"]
     lines = [f"{'1 image' if n == 1 else f'{n:,} images'} in the queue {name}"]
     if document["blind"]:
-        lines.append(f"{document['blind']:,} of them are shown without a proposal")
+        verb = "is" if document["blind"] == 1 else "are"
+        lines.append(f"{document['blind']:,} of them {verb} shown without a proposal")
     if document["note"]:
         lines.append(document["note"])
-    if dry_run:
-        lines.append("dry run: nothing written")
-    elif n:
+    if n and not dry_run:
         lines.append(f"look through them: `curate audit --queue {name}`")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

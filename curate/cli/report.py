@@ -58,7 +58,7 @@ def report(
 
     def draw(console: Console) -> None:
         lines = [str(done.path), *document["pictures"]]
-        for line in ["dry run: nothing written"] if dry_run else lines:
+        for line in lines:
             console.print(line, markup=False, soft_wrap=True)
 
     session.show(document, draw)

@@ -121,7 +121,14 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[...
         @functools.wraps(function)
         def run(ctx: typer.Context, **values: Any) -> None:
             session = _session(ctx, {key: values.pop(key) for key in _SHARED})
-            raise typer.Exit(_guarded(session, lambda: function(session, **_gathered(own, values))))
+
+            def call() -> ExitCode | None:
+                code = function(session, **_gathered(own, values))
+                if values.get("dry_run") and not session.as_json:
+                    session.say("dry run: nothing was written")
+                return code
+
+            raise typer.Exit(_guarded(session, call))
 
         run.__signature__ = _with_shared(own)  # type: ignore[attr-defined]
         run.__annotations__ = {}

@@ -123,9 +123,7 @@ def _draw(console: Console, document: dict[str, Any]) -> None:
         *evaluation_lines(document["held_out"]),
         *left_out_lines(document["left_out"]),
     ]
-    if document["path"] is None:
-        lines.append("dry run: nothing written")
-    else:
+    if document["path"] is not None:
         lines.append(f"{document['path']}: `curate prelabel --model` takes it")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

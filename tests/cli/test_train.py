@@ -117,6 +117,7 @@ def test_status_says_whether_proposals_pay(folder: Path) -> None:
 
 
 def test_status_without_decisions_says_nothing_of_them(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").touch()
     assert "pays" not in answered(tmp_path, "status")
 
 
