@@ -24,8 +24,8 @@ from curate.catalog import assignments, images, undecided
 from curate.catalog.assignments import Wish
 from curate.catalog.class_lists import ClassList
 from curate.errors import CurateError, LockedError, UsageError
+from curate.flags import flag_names
 from curate.label import labelme_folder, labelme_program
-from curate.label.labelme_file import flag_names
 from curate.label.labelme_folder import Task, Working
 from curate.label.labelme_import import Fault, Found, Reader
 from curate.records import Kind
