@@ -126,15 +126,16 @@ def _draw_missing(console: Console, result: DemoResult) -> None:
         example = f"{_path(row.example)}: {row.detail}"
         table.add_row(Text(row.reason, "yellow"), f"{row.n:,}", Text(example))
     console.print(table)
-    if result.deduped.excluded:
-        console.print(
-            f"{result.deduped.excluded:,} images show the same photo as a better one, in other "
-            "bytes, and are left out."
-        )
     unmet = [each.name for each in result.fetched.classes if each.images < (each.quota or 0)]
-    met = f"too few for {', '.join(unmet)}" if unmet else "every class has what was asked for"
+    met = f"Too few for {', '.join(unmet)}" if unmet else "Every class got what was asked for"
     left = counts.pending - counts.retrying
-    console.print(f"{left:,} more candidates stay in reserve; {met}.\n", markup=False)
+    console.print(f"{met}; {left:,} more candidates stay in reserve.", markup=False)
+    if n := result.deduped.excluded:
+        console.print(
+            f"{n:,} of the images show the same photo as a better one, in other bytes, and are "
+            f"left out: {counts.stored - n:,} remain."
+        )
+    console.print()
 
 
 def _draw_dataset(console: Console, result: DemoResult) -> None:

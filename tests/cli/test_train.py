@@ -128,6 +128,7 @@ def test_status_without_decisions_says_nothing_of_them(tmp_path: Path) -> None:
         (("train", "--backbone", "nothing.onnx", "--trust", "model"), "nothing to learn from"),
         (("evaluate", "--model", "nothing.onnx"), "there is no model nothing.onnx"),
         (("evaluate", "--manifest", "v0009"), "v0009"),
+        (("evaluate", "--split", "val"), "--split is one of a manifest's"),
         (("queue", "interesting"), "known are: uncertain, suspects, different, random"),
     ],
 )
