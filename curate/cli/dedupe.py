@@ -22,7 +22,8 @@ SHOWN = 20
 """Matches printed for a person; `--json` has all."""
 
 RadiusOption = Annotated[
-    int | None, typer.Option("--radius", help=describe("dedupe", "radius"), show_default=False)
+    int | None,
+    typer.Option("--radius", metavar="BITS", help=describe("dedupe", "radius"), show_default=False),
 ]
 InvariantOption = Annotated[
     str | None,
@@ -47,7 +48,9 @@ NotSameOption = Annotated[
 AgainstOption = Annotated[
     Path | None,
     typer.Option(
-        "--against", help="Find our images in another dataset: a manifest or a folder of images."
+        "--against",
+        metavar="PATH",
+        help="Find our images in another dataset: a manifest or a folder of images.",
     ),
 ]
 ExcludeOption = Annotated[

@@ -29,6 +29,14 @@ FormatOption = Annotated[
         "parquet-images, saved (the three: huggingface), or hdf. [default: from its content]",
     ),
 ]
+ClassOption = Annotated[
+    str | None,
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help='Class for all its images; "" marks negatives. [default: as the dataset says]',
+    ),
+]
 LabelColumnOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,7 +85,7 @@ def import_(
         Path, typer.Argument(help="A folder, or a table or JSON file.", metavar="PATH")
     ],
     format_: FormatOption = None,
-    class_: opt.ClassOption = None,
+    class_: ClassOption = None,
     label_column: LabelColumnOption = None,
     file_column: FileColumnOption = None,
     images: ImagesOption = None,

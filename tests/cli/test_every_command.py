@@ -6,6 +6,7 @@ A command that is new is under all of them; what is excepted stands in a table, 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -53,6 +54,7 @@ intervals of `status`, always with the same seed."""
 OTHER_WORDS = {
     "--annotator": "the page takes several people",
     "--backbone": "a queue can take that of the last training",
+    "--class": "a dataset knows its classes, a search has its words",
     "--folder": "of images, or of Labelme's files",
     "--format": "of a dataset, or of a download",
     "--keep": "which image of a class, which copy, or which folder",
@@ -122,6 +124,12 @@ def test_the_list_of_commands_says_what_each_command_says_of_itself() -> None:
     for group in app.registered_groups:
         told[str(group.name)] = str(group.typer_instance.info.help)
     assert listed == told
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_values_are_called_by_words(name: str) -> None:
+    said = CliRunner().invoke(app, [*name.split(), "--help"]).stdout
+    assert not re.search(r"<\w+", said), "types of Python are not words"
 
 
 def test_no_summary_is_cut_off() -> None:
