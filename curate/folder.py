@@ -17,6 +17,7 @@ from curate.catalog import counts, searches
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database
 from curate.errors import NoProjectError, StoreError, UsageError
+from curate.exporting import MANIFESTS
 from curate.progress import Progress, silent
 from curate.store import Store
 
@@ -87,7 +88,7 @@ class ProjectFolder:
         return (
             self.exists
             or (self.folder / config.CONFIG_NAME).is_file()
-            or any((self.folder / "manifests").glob("v[0-9]*"))
+            or any((self.folder / MANIFESTS).glob("v[0-9]*"))
         )
 
     def require(self) -> None:

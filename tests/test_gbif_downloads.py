@@ -74,7 +74,8 @@ def test_looking_at_a_download_begins_no_project_and_a_dry_run_notes_nothing(
     assert not project.folder.exists()
     assert downloads.where(service.key) == project.folder / "downloads" / f"{service.key}.zip"
     project.made()
-    assert downloads.status(service.key, dry_run=True) == [found]
+    [again] = downloads.status(service.key, dry_run=True)
+    assert (again.key, again.status, again.doi) == (found.key, found.status, found.doi)
     assert downloads.status() == []
     downloads.status(service.key)
     assert [each.key for each in downloads.status()] == [service.key]
