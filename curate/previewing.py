@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import counts
+from curate.catalog.columns import CandidateColumns
 from curate.catalog.text import clean
 from curate.errors import UsageError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from curate.asked import FetchRequest
     from curate.catalog.counts import ClassCount
     from curate.folder import ProjectFolder
+    from curate.progress import Progress
+    from curate.records import Candidate
     from curate.sources.base import Query, Source
 
 
@@ -59,7 +62,10 @@ def preview(project: ProjectFolder, request: FetchRequest) -> Preview:
     skipped: Counter[str] = Counter()
     known = True
     for source, query in project.finder().queries(request):
-        n, named, left = _of_api(source, query) if source.is_remote else _of_file(source, query)
+        if source.is_remote:
+            n, named, left = _of_api(source, query)
+        else:
+            n, named, left = _of_file(source, query, project.progress)
         name = clean(query.text or str(request.path or ""))
         searches[name] = n
         classes.update(named or {})
@@ -78,28 +84,58 @@ def preview(project: ProjectFolder, request: FetchRequest) -> Preview:
     )
 
 
-def _of_file(source: Source, query: Query) -> tuple[int, dict[str, int], Counter[str]]:
-    """Count candidates, their classes, and what gives none; one that stands twice counts once.
+def _of_file(
+    source: Source, query: Query, progress: Progress
+) -> tuple[int, Mapping[str, int], Mapping[str, int]]:
+    """Count candidates, their classes, and what gives none.
 
-    Of each candidate 16 bytes are kept: an archive may have millions.
+    Columns of candidates, which an archive gives by the million, are counted without a look at
+    each: no candidate stands in them twice, and the source counts their classes.
     """
-    import numpy as np
-
-    hashes, codes = array("q"), array("q")
-    names: dict[str, int] = {}
+    n, met, in_columns = 0, _Met(), False
     left: Counter[str] = Counter()
     for page in source.pages(query):
         left.update(page.skipped)
-        for each in page.candidates:
+        n += len(page.candidates)
+        progress("read", n, None)
+        if query.limit is None and isinstance(page.candidates, CandidateColumns):
+            in_columns = True
+        else:
+            met.add(page.candidates)
+    if in_columns:
+        return n, source.class_counts(query) or {}, left
+    return *met.counted(), left
+
+
+class _Met:
+    """Counts candidates and their classes; one that comes twice counts once.
+
+    Of each 16 bytes are kept.
+    """
+
+    def __init__(self) -> None:
+        self._hashes, self._codes = array("q"), array("q")
+        self._names: dict[str, int] = {}
+
+    def add(self, candidates: Iterable[Candidate]) -> None:
+        """Take some more."""
+        for each in candidates:
             key = hash(each.source_id)
             for name in each.classes or ("",):
-                hashes.append(key)
-                codes.append(names.setdefault(name, len(names)))
-    ids = np.frombuffer(hashes, np.int64) if hashes else np.empty(0, np.int64)
-    pairs = np.unique(np.stack([ids, np.array(codes, np.int64)]), axis=1)
-    found = np.bincount(pairs[1], minlength=len(names))
-    n = len(np.unique(pairs[0]))
-    return n, {name: int(found[code]) for name, code in names.items()}, left
+                self._hashes.append(key)
+                self._codes.append(self._names.setdefault(name, len(self._names)))
+
+    def counted(self) -> tuple[int, dict[str, int]]:
+        """Return how many there are, and how many of each class."""
+        import numpy as np
+
+        ids, classes = np.array(self._hashes, np.int64), np.array(self._codes, np.int64)
+        order = np.lexsort((classes, ids))
+        ids, classes = ids[order], classes[order]
+        is_other = np.diff(ids, prepend=~ids[:1]) != 0
+        is_new = is_other | (np.diff(classes, prepend=-1) != 0)
+        found = np.bincount(classes[is_new], minlength=len(self._names))
+        return int(is_other.sum()), {name: int(found[code]) for name, code in self._names.items()}
 
 
 def _of_api(

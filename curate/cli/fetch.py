@@ -77,7 +77,7 @@ def fetch(
 
 def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> ExitCode:
     is_search = request.source_name is not None
-    with session.project(flags, may_be_new=is_search) as project:
+    with Bars(session) as bars, session.project(flags, bars, may_be_new=is_search) as project:
         found = project.preview(request)
 
     def draw(console: Console) -> None:
