@@ -23,7 +23,7 @@ from curate.label.grid import SORTS, STATES, Grid, View, standing
 from curate.records import Annotation, Kind, Proposal
 
 if TYPE_CHECKING:
-    from curate.project import Project
+    from curate.folder import ProjectFolder
 
 MOST_TILES = 200
 """Images in one answer at most."""
@@ -80,7 +80,7 @@ class Auditing:
         PackError: there is no such manifest.
     """
 
-    def __init__(self, project: Project, manifest: str = "", queue: str = "") -> None:
+    def __init__(self, project: ProjectFolder, manifest: str = "", queue: str = "") -> None:
         self.project = project
         self.people = project.people
         self.db = project.look()

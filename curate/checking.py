@@ -19,10 +19,11 @@ from curate.engine.local import LocalEngine
 from curate.errors import PackError
 from curate.fetch.check import decoders
 from curate.fetch.integrity import Fault, check_store, repair_store
+from curate.fetching import run
 from curate.pack.verify import verify_manifest
 
 if TYPE_CHECKING:
-    from curate.project import Project
+    from curate.folder import ProjectFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class VerifyResult:
     """Images that were fetched again."""
 
 
-def verify(project: Project, *, repair: bool) -> VerifyResult:
+def verify(project: ProjectFolder, *, repair: bool) -> VerifyResult:
     """Read every image again, and check every manifest. See `Project.verify`."""
     engine = LocalEngine(project.settings.fetch.workers)
     if repair:
@@ -50,7 +51,7 @@ def verify(project: Project, *, repair: bool) -> VerifyResult:
             faults = (*found.faults, *_manifest_faults(project.folder))
             return VerifyResult(found.checked, faults, len(found.unrecorded), 0)
         with decoders(project.store, project.settings.fetch) as pool:
-            chosen = partial(project.run, pool, wait=True, only=candidates.CHOSEN)
+            chosen = partial(run, project, pool, wait=True, only=candidates.CHOSEN)
             n_repaired, left = repair_store(project.db, project.store, found, chosen)
     return VerifyResult(found.checked, (*left, *_manifest_faults(project.folder)), 0, n_repaired)
 

@@ -257,20 +257,30 @@ def trust_in_file(folder: Path, settings: Settings) -> list[str]:
         folder: where curate.toml may be.
         settings: those in effect; what flags or the environment set instead is left out.
     """
-    given = _read_toml(folder / CONFIG_NAME).get("fetch", {})
-    trusted = []
-    for key in ("allow_hosts", "ca_file"):
-        value = getattr(settings.fetch, key)
-        shown = list(value) if isinstance(value, tuple) else value
-        if shown and given.get(key) == shown:
-            trusted.append(f"{key} = {toml_value(value)}")
-    return trusted
+    return _set_in_file(folder, settings, "fetch", "allow_hosts", "ca_file")
 
 
 def tell_trust(folder: Path, settings: Settings, notify: Callable[[str], None]) -> None:
     """Say what `trust_in_file` returns, in one sentence."""
     if trusted := trust_in_file(folder, settings):
         notify(f"{folder / CONFIG_NAME} sets {' and '.join(trusted)}.")
+
+
+def tell_backup(folder: Path, settings: Settings, notify: Callable[[str], None]) -> None:
+    """Say that curate.toml, which may be somebody else's, has annotations copied elsewhere."""
+    for each in _set_in_file(folder, settings, "label", "backup_dir"):
+        notify(f"{folder / CONFIG_NAME} sets {each}: copies of all annotations go there.")
+
+
+def _set_in_file(folder: Path, settings: Settings, section: str, *keys: str) -> list[str]:
+    given = _read_toml(folder / CONFIG_NAME).get(section, {})
+    found = []
+    for key in keys:
+        value = getattr(getattr(settings, section), key)
+        shown = list(value) if isinstance(value, tuple) else value
+        if shown and given.get(key) == shown:
+            found.append(f"{key} = {toml_value(value)}")
+    return found
 
 
 def without_login(url: str) -> str:

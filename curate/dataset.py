@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from curate.catalog.class_lists import ClassList
     from curate.catalog.images import KeptImage
     from curate.config import Settings
+    from curate.folder import ProjectFolder
     from curate.pack.result import PackResult
-    from curate.project import Project
+    from curate.records import Label
 
 
 def balance(
-    project: Project, recipe: Recipe | None, *, trust: str | None, dry_run: bool
+    project: ProjectFolder, recipe: Recipe | None, *, trust: str | None, dry_run: bool
 ) -> PackResult:
     """Choose, split and write a manifest. See `Project.balance`."""
     from curate.dedupe.neighbours import pairs_within
@@ -37,7 +39,15 @@ def balance(
             db, project.settings.quality, page[0].image_id, page[-1].image_id
         )
 
-    table = kept_table(images.kept(db), store.root.name, store.relative, people.labels, flags)
+    outside: Counter[str] = Counter()
+
+    def labels(page: list[KeptImage]) -> Mapping[str, Label]:
+        found = people.labels(page)
+        for each in found.values():
+            outside.update(each.outside)
+        return found
+
+    table = kept_table(images.kept(db), store.root.name, store.relative, labels, flags)
     chosen = recipe_of(project.settings, people.class_list()) if recipe is None else recipe
     return pack(
         table,
@@ -49,6 +59,7 @@ def balance(
         absent=absent_table(absent.linked_absent(db)),
         citations=citations.cited(db),
         given=imports.given_splits(db),
+        outside=dict(outside.most_common()),
         progress=project.progress,
     )
 

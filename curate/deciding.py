@@ -16,8 +16,8 @@ from curate.errors import UsageError
 from curate.records import Annotation, Kind
 
 if TYPE_CHECKING:
+    from curate.folder import ProjectFolder
     from curate.label.ledger import Ledger
-    from curate.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Deciding:
         project: opened in the thread that uses this.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: ProjectFolder) -> None:
         self.people = project.people
         self.db = project.db
         self.ledger: Ledger = self.people.ledger()

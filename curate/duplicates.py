@@ -7,17 +7,17 @@ a reason and a pointer, and can be brought back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.catalog import groups, placeholders, quality
-from curate.catalog.database import MEMORY, Database, writer_lock
+from curate.catalog.database import MEMORY, Database, writing
 from curate.catalog.semantic import SEMANTIC
 from curate.config import Settings
-from curate.errors import StoreError
+from curate.errors import StoreError, UsageError
 from curate.progress import Progress, silent
 from curate.store import Store
 
@@ -54,10 +54,6 @@ class Duplicates:
         """The project folder."""
         return self.db.path.parent
 
-    def writing(self, task: str) -> AbstractContextManager[None]:
-        """Hold the writer's lock; nothing is locked where there is no catalog."""
-        return nullcontext() if self.db.path is MEMORY else writer_lock(self.folder, task)
-
     def search(self, *, dry_run: bool = False) -> DedupeResult:
         """Compare new images with all, group, and exclude all but the best of each group.
 
@@ -68,7 +64,7 @@ class Duplicates:
             LockedError: another process is fetching into this project.
             UsageError: a setting that cannot be used.
         """
-        with self.writing("dedupe"):
+        with writing(self.db, "dedupe"):
             return self._search(dry_run=dry_run)
 
     def _search(self, *, dry_run: bool = False) -> DedupeResult:
@@ -91,14 +87,15 @@ class Duplicates:
         reasons = (groups.NEAR_DUPLICATE, SEMANTIC)
         if dry_run:
             return sum(groups.count_excluded(self.db, reason) for reason in reasons)
-        with self.writing("dedupe --undo"):
+        with writing(self.db, "dedupe --undo"):
             return sum(groups.bring_back(self.db, reason) for reason in reasons)
 
-    def include(self, prefix: str) -> tuple[str, str | None]:
+    def include(self, prefix: str, *, dry_run: bool = False) -> tuple[str, str | None]:
         """Bring one image back and keep it in, whatever a later search finds.
 
         Args:
             prefix: its id, or as much of it as is unique.
+            dry_run: find it, and write nothing.
 
         Returns:
             Its id, and why it was out (None: it was not).
@@ -107,19 +104,23 @@ class Duplicates:
             LockedError: another process is writing into this project.
             UsageError: no image has such an id, or several have.
         """
-        with self.writing("include"):
+        with nullcontext() if dry_run else writing(self.db, "include"):
             image_id = groups.find_image(self.db, prefix)
-            reason = groups.include(self.db, image_id, self.clock())
+            reason = groups.why_excluded(self.db, image_id)
+            if dry_run:
+                return image_id, reason
+            groups.include(self.db, image_id, self.clock())
             if reason == placeholders.REASON:
                 placeholders.bring_back(self.db, image_id)
             return image_id, reason
 
-    def not_same(self, one: str, other: str) -> tuple[str, str]:
+    def not_same(self, one: str, other: str, *, dry_run: bool = False) -> tuple[str, str]:
         """Declare that two images are different, for good; regroup what they belong to.
 
         Args:
             one: an id, or as much of it as is unique.
             other: another one.
+            dry_run: find both, and write nothing.
 
         Returns:
             Both ids.
@@ -128,10 +129,13 @@ class Duplicates:
             LockedError: another process is writing into this project.
             UsageError: no image has such an id, several have, or both are one image.
         """
-        with self.writing("dedupe --not-same"):
+        with nullcontext() if dry_run else writing(self.db, "dedupe --not-same"):
             pair = groups.find_image(self.db, one), groups.find_image(self.db, other)
-            groups.declare_different(self.db, *pair, self.clock())
-            self._search()
+            if pair[0] == pair[1]:
+                raise UsageError("an image is the same as itself")
+            if not dry_run:
+                groups.declare_different(self.db, *pair, self.clock())
+                self._search()
         return pair
 
     def places(self) -> list[Place]:
@@ -165,12 +169,14 @@ class Duplicates:
         from curate.semantic import group_by_embedding
 
         return group_by_embedding(
-            self,
+            self.db,
             model,
+            keep=self.settings.dedupe.keep,
             similarity=SIMILARITY if similarity is None else similarity,
             preset=preset,
             exclude=exclude,
             dry_run=dry_run,
+            progress=self.progress,
         )
 
     def side_by_side(self, *, links: bool = True) -> tuple[tuple[CopyGroup, ...], int]:
@@ -225,7 +231,7 @@ class Duplicates:
             max_bytes=limits.max_bytes,
         )
         if exclude and not dry_run:
-            with self.writing("dedupe --against"):
+            with writing(self.db, "dedupe --against"):
                 groups.exclude(self.db, found.image_ids, CONTAMINATES)
         return found
 
@@ -254,7 +260,7 @@ class Duplicates:
                 done[flag] = len(set(ids) - counted)
                 counted.update(ids)
             return done
-        with self.writing("dedupe --exclude-quality"):
+        with writing(self.db, "dedupe --exclude-quality"):
             return {flag: groups.exclude(self.db, ids, flag) for flag, ids in found.items()}
 
     def quality(self) -> dict[str, int]:

@@ -53,6 +53,12 @@ class ConfigError(CurateError):
     kind = "config"
 
 
+class NoProjectError(CurateError):
+    """Nothing was ever begun in the project folder: most often its name is mistyped."""
+
+    kind = "no_project"
+
+
 class CatalogError(CurateError):
     """The catalog cannot be opened, read or written."""
 

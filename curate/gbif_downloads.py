@@ -15,7 +15,7 @@ from curate.sources.base import Query
 from curate.sources.gbif_download import RUNNING, DownloadClient
 
 if TYPE_CHECKING:
-    from curate.project import Project
+    from curate.folder import ProjectFolder
 
 FOLDER = "downloads"
 FIRST_WAIT_S, LONGEST_WAIT_S, GROWTH = 5.0, 60.0, 1.5
@@ -42,7 +42,9 @@ class GbifDownloads:
         sleep: waits for so many seconds.
     """
 
-    def __init__(self, project: Project, sleep: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self, project: ProjectFolder, sleep: Callable[[float], None] | None = None
+    ) -> None:
         self._project = project
         context = project.finder().context(FetchRequest())
         self._sleep = sleep or context.sleep
@@ -70,19 +72,27 @@ class GbifDownloads:
         keep(self._project.db, made)
         return made
 
-    def status(self, key: str | None = None) -> list[Download]:
+    def status(self, key: str | None = None, *, dry_run: bool = False) -> list[Download]:
         """Ask how far a download is; without a key, all that are not known to have ended.
+
+        Args:
+            key: GBIF's name of it.
+            dry_run: do not keep what GBIF says.
 
         Raises:
             SourceError: GBIF does not know it, or cannot be reached.
         """
         downloads = {each.key: each for each in known(self._project.look())}
         if key is not None:
-            return [self._look(key, downloads.get(key))[0]]
+            return [self._look(key, downloads.get(key), dry_run=dry_run)[0]]
         return [
             self._look(each.key, each)[0] if each.status in RUNNING else each
             for each in downloads.values()
         ]
+
+    def where(self, key: str, path: Path | None = None) -> Path:
+        """Return where the file of a download goes."""
+        return path or self._project.folder / FOLDER / f"{key}.zip"
 
     def fetch(self, key: str, path: Path | None = None) -> Fetched:
         """Wait for a download, fetch its file, and keep its citation.
@@ -96,8 +106,9 @@ class GbifDownloads:
             StoreError: it cannot be written.
         """
         before = {each.key: each for each in known(self._project.look())}.get(key)
+        self._project.made()
         found, said = self._wait(key, before)
-        target = path or self._project.made() / FOLDER / f"{key}.zip"
+        target = self.where(key, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not (target.exists() and found.n_bytes and target.stat().st_size == found.n_bytes):
             self._client.fetch(key, target, found.n_bytes or 0, self._tell)
@@ -117,7 +128,9 @@ class GbifDownloads:
             self._sleep(wait_s)
             wait_s = min(wait_s * GROWTH, LONGEST_WAIT_S)
 
-    def _look(self, key: str, before: Download | None) -> tuple[Download, dict[str, Any]]:
+    def _look(
+        self, key: str, before: Download | None, *, dry_run: bool = False
+    ) -> tuple[Download, dict[str, Any]]:
         said = self._client.status(key)
         predicate = json.dumps((said.get("request") or {}).get("predicate") or {})
         found = Download(
@@ -129,7 +142,9 @@ class GbifDownloads:
             n_records=said.get("totalRecords"),
             requested_at=self._project.clock() if before is None else before.requested_at,
         )
-        keep(self._project.db, found)
+        if self._project.exists and not dry_run:
+            # A look at a download begins no project; what fetches its file does.
+            keep(self._project.db, found)
         return found, said
 
     def _tell(self, done: int, total: int) -> None:

@@ -23,7 +23,7 @@ from curate.lessons import Lessons, apart_from, collect
 from curate.records import Proposal
 
 if TYPE_CHECKING:
-    from curate.project import Project
+    from curate.folder import ProjectFolder
     from curate.report.facts import Thumb
 
 SPLITS = ("train", "val", "test")
@@ -94,7 +94,7 @@ class Graded:
         }
 
 
-def grade_model(project: Project, request: GradeRequest) -> Graded:
+def grade_model(project: ProjectFolder, request: GradeRequest) -> Graded:
     """Measure a model. See `Learning.evaluate`."""
     lessons = _of_manifest(project, collect(project, request.trust), request)
     sha256, name, file = _find(project, request.model)
@@ -119,11 +119,12 @@ def _nothing(lessons: Lessons) -> UsageError:
         "label images that it has not learned from, e.g. `curate queue random`, or see what "
         "`curate train` says of held-out folds"
         if "trained_on" in lessons.left_out
-        else "run `curate label` or `curate audit`, and `curate prelabel` first",
+        else "run `curate label` or `curate audit`, and `curate prelabel`; or let what sources say "
+        "count: --trust source",
     )
 
 
-def _find(project: Project, wanted: str | None) -> tuple[str, str, Path | None]:
+def _find(project: ProjectFolder, wanted: str | None) -> tuple[str, str, Path | None]:
     """Return SHA-256, name and, if one was named, file of the model."""
     if wanted is not None and Path(wanted).is_file():
         from curate.assist.onnxfile import read_model
@@ -140,7 +141,7 @@ def _find(project: Project, wanted: str | None) -> tuple[str, str, Path | None]:
     return fitting[0].sha256, fitting[0].name, None
 
 
-def _of_manifest(project: Project, lessons: Lessons, request: GradeRequest) -> Lessons:
+def _of_manifest(project: ProjectFolder, lessons: Lessons, request: GradeRequest) -> Lessons:
     if request.manifest is None:
         return lessons
     from curate.pack.manifest import find_manifest
@@ -154,7 +155,7 @@ def _of_manifest(project: Project, lessons: Lessons, request: GradeRequest) -> L
 
 
 def _proposals(
-    project: Project, lessons: Lessons, sha256: str, file: Path | None
+    project: ProjectFolder, lessons: Lessons, sha256: str, file: Path | None
 ) -> dict[str, Proposal]:
     """Return what the model says, from the catalog or, with its file, from itself."""
     renames = project.people.renames()
@@ -182,11 +183,13 @@ def _renamed(proposal: Proposal, renames: Any) -> Proposal:
     return replace(proposal, classes=renames.names(proposal.classes, after), scores=scores)
 
 
-def _asked(project: Project, file: Path, paths: Mapping[str, Path]) -> dict[str, Proposal]:
+def _asked(project: ProjectFolder, file: Path, paths: Mapping[str, Path]) -> dict[str, Proposal]:
     from curate.assist.pipeline import answers
+    from curate.models import Models
 
-    model = project.models.open(file)
-    judge, told = project.models.judge(model)
+    models = Models(project)
+    model = models.open(file)
+    judge, told = models.judge(model)
     for each in (*model.guesses, told):
         if each:
             project.notify(f"{file.name}: {each}")

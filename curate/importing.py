@@ -19,12 +19,13 @@ from curate.asked import FetchRequest
 from curate.catalog import candidates, images, imports
 from curate.catalog.database import writer_lock
 from curate.errors import SourceError, UsageError
+from curate.fetching import FetchResult, result, run
 from curate.records import Annotation, Kind
 from curate.sources import datasets
 
 if TYPE_CHECKING:
     from curate.finding import Question
-    from curate.project import FetchResult, Project
+    from curate.folder import ProjectFolder
     from curate.sources.base import Query, Source
     from curate.sources.dataset import DatasetSource
 
@@ -86,7 +87,7 @@ class Imported:
     """Annotations that are new."""
 
 
-def import_dataset(project: Project, request: ImportRequest) -> Imported:
+def import_dataset(project: ProjectFolder, request: ImportRequest) -> Imported:
     """Take in a dataset. See `Project.import_`."""
     from curate.fetch.check import decoders
 
@@ -102,20 +103,20 @@ def import_dataset(project: Project, request: ImportRequest) -> Imported:
         (each,) = finder.open(project.db, asked)
         _take(project, request, each)
         candidates.choose_source(project.db, "folder")
-        end = project.run(pool, wait=False, link=request.link, only=candidates.CHOSEN)
-        result = project.result(end, None)
-    found = _contradictions(project, each)
+        end = run(project, pool, wait=False, link=request.link, only=candidates.CHOSEN)
+        found = result(project, end, None)
+    conflicts = _contradictions(project, each)
     return Imported(
-        result=result,
+        result=found,
         format=datasets.choose(request.path, request.format)[0],
         left=left,
-        conflicts=found,
+        conflicts=conflicts,
         waiting=imports.count_waiting(project.db, each.search.id),
         annotated=_annotate(project, request, each.search.id),
     )
 
 
-def preview(project: Project, request: ImportRequest) -> dict[str, int]:
+def preview(project: ProjectFolder, request: ImportRequest) -> dict[str, int]:
     """Count what an import would find, by class; "" are images of none. Nothing is written."""
     ((source, query),) = project.finder().queries(question(request))
     _check(project, request, source, query)
@@ -153,7 +154,7 @@ def question(request: ImportRequest) -> FetchRequest:
 
 
 def _check(
-    project: Project, request: ImportRequest, source: Source, query: Query
+    project: ProjectFolder, request: ImportRequest, source: Source, query: Query
 ) -> dict[str, int]:
     """Read a dataset without writing anything; say what is left out, and return how much."""
     if source.name != "dataset":
@@ -181,7 +182,7 @@ def _check(
     return dict(left)
 
 
-def _take(project: Project, request: ImportRequest, each: Question) -> None:
+def _take(project: ProjectFolder, request: ImportRequest, each: Question) -> None:
     """Take in all that the dataset says, in place of what it said before."""
     from curate.catalog import searches
     from curate.reimport import requeue
@@ -198,7 +199,7 @@ def _take(project: Project, request: ImportRequest, each: Question) -> None:
         requeue(db, request.path)
 
 
-def _contradictions(project: Project, each: Question) -> tuple[Contradiction, ...]:
+def _contradictions(project: ProjectFolder, each: Question) -> tuple[Contradiction, ...]:
     """Return, and tell, where a dataset gives an image different classes."""
     wanted = imports.disputed_ids(project.db, each.search.id)
     if not wanted or each.source.name != "dataset":
@@ -215,7 +216,7 @@ def _contradictions(project: Project, each: Question) -> tuple[Contradiction, ..
     return found
 
 
-def _annotate(project: Project, request: ImportRequest, search_id: int) -> int:
+def _annotate(project: ProjectFolder, request: ImportRequest, search_id: int) -> int:
     """Record what the dataset says as annotations; return how many are new.
 
     The same statement is one annotation, however often it is imported: what a person of that

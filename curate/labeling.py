@@ -24,16 +24,16 @@ from curate.catalog import assignments, images, undecided
 from curate.catalog.assignments import Wish
 from curate.catalog.class_lists import ClassList
 from curate.errors import CurateError, LockedError, UsageError
+from curate.flags import flag_names
 from curate.label import labelme_folder, labelme_program
-from curate.label.labelme_file import flag_names
 from curate.label.labelme_folder import Task, Working
 from curate.label.labelme_import import Fault, Found, Reader
 from curate.records import Kind
 
 if TYPE_CHECKING:
+    from curate.folder import ProjectFolder
     from curate.label.ledger import Ledger
     from curate.people import People
-    from curate.project import Project
 
 FOLDER = "labeling"
 """Where the working folders are, in the project."""
@@ -130,7 +130,7 @@ class Labeling:
         asked: what, and by whom.
     """
 
-    def __init__(self, project: Project, asked: Asked) -> None:
+    def __init__(self, project: ProjectFolder, asked: Asked) -> None:
         self.project = project
         self.asked = asked
         self.people: People = project.people

@@ -26,7 +26,7 @@ from curate.records import Label, Origin
 
 if TYPE_CHECKING:
     from curate.catalog.images import KeptImage
-    from curate.project import Project
+    from curate.folder import ProjectFolder
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -100,7 +100,7 @@ class _Row:
     classes: tuple[str, ...]
 
 
-def collect(project: Project, trust: str | None = None) -> Lessons:
+def collect(project: ProjectFolder, trust: str | None = None) -> Lessons:
     """Return all images with a label that counts.
 
     Args:
@@ -129,7 +129,7 @@ def collect(project: Project, trust: str | None = None) -> Lessons:
     return _lessons(project, found, {why: n for why, n in left_out.items() if n})
 
 
-def held_out_images(project: Project, manifest: str | None) -> frozenset[str]:
+def held_out_images(project: ProjectFolder, manifest: str | None) -> frozenset[str]:
     """Return the images in the validation and test rows of a manifest.
 
     Args:
@@ -150,7 +150,7 @@ def held_out_images(project: Project, manifest: str | None) -> frozenset[str]:
 
 
 def apart_from(
-    project: Project, lessons: Lessons, others: Collection[str], why: str = "held_out"
+    project: ProjectFolder, lessons: Lessons, others: Collection[str], why: str = "held_out"
 ) -> Lessons:
     """Leave out some images and all of the same groups, whatever images link them.
 
@@ -167,7 +167,7 @@ def apart_from(
     return lessons.some(chosen, why)
 
 
-def _linked_to(project: Project, image_ids: Collection[str]) -> list[str]:
+def _linked_to(project: ProjectFolder, image_ids: Collection[str]) -> list[str]:
     """Return the images that are in one group with some of these."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -183,14 +183,14 @@ def _linked_to(project: Project, image_ids: Collection[str]) -> list[str]:
     return found
 
 
-def _decided(project: Project) -> Iterator[list[KeptImage]]:
+def _decided(project: ProjectFolder) -> Iterator[list[KeptImage]]:
     """Yield the kept images that somebody has decided about."""
     for page in rows.all_decisions(project.look()):
         ids = sorted({str(each.image_id) for _, each in page})
         yield images.some_kept(project.look(), ids)
 
 
-def _labels(project: Project, page: Sequence[KeptImage]) -> Mapping[str, Label]:
+def _labels(project: ProjectFolder, page: Sequence[KeptImage]) -> Mapping[str, Label]:
     """Resolve labels as if no model had ever proposed anything."""
     from curate.label.resolve import Evidence, Rules, resolve
 
@@ -219,12 +219,14 @@ def _unusable(label: Label, trusted: Container[Origin | None]) -> str | None:
         return "conflict"
     if label.rejected:
         return "rejected"
+    if label.outside:
+        return "outside"
     if label.origin not in trusted:
         return "unsure" if label.audited else "unlabelled"
     return None
 
 
-def _lessons(project: Project, found: Sequence[_Row], left_out: Mapping[str, int]) -> Lessons:
+def _lessons(project: ProjectFolder, found: Sequence[_Row], left_out: Mapping[str, int]) -> Lessons:
     classes = project.people.class_list()
     occurring = {name for each in found for name in each.classes}
     known = [name for name in classes.names if name in occurring]

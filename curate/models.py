@@ -15,22 +15,19 @@ from typing import TYPE_CHECKING, Any
 from curate.assist.model import Model, Wish
 from curate.catalog import proposals as rows
 from curate.catalog.database import MEMORY
-from curate.catalog.embeddings import EmbeddingCache
 from curate.catalog.proposals import ModelRow
+from curate.dataset import balance
 from curate.errors import UsageError
-from curate.progress import Progress, silent
 from curate.records import Proposal
 
 if TYPE_CHECKING:
-    from curate.assist.embed import Embedder
-    from curate.assist.model import Floats
     from curate.assist.pipeline import Answers
     from curate.assist.prelabel import Judge
+    from curate.folder import ProjectFolder
     from curate.pack.recipe import Recipe
-    from curate.project import Project
 
 KEPT_TOGETHER = 256
-"""Embeddings or proposals that are written in one go: what a kill loses at most."""
+"""Proposals that are written in one go: what a kill loses at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ class PrelabelResult:
 class Models:
     """Models of one project, and what they propose."""
 
-    project: Project
+    project: ProjectFolder
     """The project."""
 
     def open(self, path: Path, wish: Wish | None = None) -> Model:
@@ -261,8 +258,8 @@ class Models:
         if request.manifest is None or request.dry_run:
             return None
         manifest = self.project.manifests.open(request.manifest)
-        result = self.project.balance(_recipe(manifest.info.get("recipe", {})))
-        return result.manifest
+        recipe = _recipe(manifest.info.get("recipe", {}))
+        return balance(self.project, recipe, trust=None, dry_run=False).manifest
 
 
 def _recipe(said: Mapping[str, Any]) -> Recipe:
@@ -301,7 +298,7 @@ class _Wanted:
 
     def __init__(
         self,
-        project: Project,
+        project: ProjectFolder,
         model: ModelRow,
         request: PrelabelRequest,
         only: frozenset[str] | None,
@@ -320,40 +317,3 @@ class _Wanted:
             for image_id, image_format in page:
                 if self._only is None or image_id in self._only:
                     yield image_id, image_format
-
-
-def embedded(
-    embedder: Embedder,
-    paths: Mapping[str, Path],
-    folder: Path | None,
-    progress: Progress = silent,
-) -> Floats:
-    """Return embeddings of images; those that were computed before are not computed again.
-
-    Args:
-        embedder: the model.
-        paths: image id to file.
-        folder: the project folder, where they are kept; None: nowhere.
-        progress: told under `embed`.
-
-    Returns:
-        Shape (n, size), in the order of `paths`; a row of zeros where a file is no picture.
-
-    Raises:
-        ModelError: the model fails.
-        StoreError: the cache cannot be written.
-    """
-    import numpy as np
-
-    ids = list(paths)
-    with EmbeddingCache(folder, embedder.key, embedder.size) as cache:
-        missing = cache.missing(ids)
-        done = len(ids) - len(missing)
-        fresh = embedder.embed(paths[each] for each in missing)
-        left = iter(missing)
-        while batches := list(islice(fresh, KEPT_TOGETHER)):
-            rows_ = np.concatenate(batches)
-            cache.add(list(islice(left, len(rows_))), rows_)
-            done += len(rows_)
-            progress("embed", done, len(ids))
-        return cache.read(ids)

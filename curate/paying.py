@@ -12,7 +12,7 @@ from curate.catalog.unlabelled import waiting_scores
 from curate.records import Annotation, Kind
 
 if TYPE_CHECKING:
-    from curate.project import Project
+    from curate.folder import ProjectFolder
     from curate.records import Proposal
 
 PAGE = 2000
@@ -20,7 +20,7 @@ BLIND = "blind"
 """How a decision was made: its proposal was withheld."""
 
 
-def pays(project: Project) -> Pays:
+def pays(project: ProjectFolder) -> Pays:
     """Work out whether proposals save time. See `Learning.pays`."""
     found: list[Decision] = []
     for page in _paged(project.people.decided()):

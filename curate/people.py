@@ -13,11 +13,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate import config
 from curate.catalog import annotations as rows
 from curate.catalog import assignments, class_lists
 from curate.catalog.class_lists import ClassList
 from curate.catalog.database import Database
 from curate.catalog.queues import Queued, write_queue
+from curate.catalog.text import clean
 from curate.config import Settings
 from curate.errors import CurateError
 from curate.progress import Progress, silent
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from curate.label.conflicts import Conflict
     from curate.label.ledger import Ledger
     from curate.label.ledger_file import Imported
+    from curate.label.outside import Outside
     from curate.label.pace import Pace
     from curate.label.replay import Renames
     from curate.label.resolve import Evidence, Rules, Verdict
@@ -52,7 +55,7 @@ class People:
     notify: Callable[[str], None] = lambda _text: None
     """Told, a sentence each, what a person should know."""
     _known: dict[str, tuple[object, Any]] = field(default_factory=dict, repr=False, compare=False)
-    """What was worked out once, with what it depends on."""
+    """What was worked out, or told, once, with what it depends on."""
 
     # Writing
 
@@ -67,11 +70,17 @@ class People:
         from curate.label.ledger import Ledger
 
         given = self.settings.label
-        backup = self.back_up if given.backup_dir else None
-        return Ledger(self.db.path, backup, given.backup_every)
+        if given.backup_dir and "backup" not in self._known:
+            self._known["backup"] = (given.backup_dir, None)
+            config.tell_backup(self.db.path.parent, self.settings, self.notify)
+        return Ledger(self.db.path, self.back_up if given.backup_dir else None, given.backup_every)
 
-    def set_classes(self, names: Sequence[str], *, exclusive: bool) -> ClassList:
+    def set_classes(
+        self, names: Sequence[str], *, exclusive: bool, dry_run: bool = False
+    ) -> ClassList:
         """Set the class list; the one before stays readable.
+
+        With `dry_run`, what would be the list is returned, and nothing written.
 
         Raises:
             UsageError: no names, one twice, or one that cannot be used or was given up.
@@ -82,6 +91,9 @@ class People:
         now = self.class_list()
         if now.is_set and now.version and (now.names, now.exclusive) == (tuple(names), exclusive):
             return now
+        if dry_run:
+            version = class_lists.next_version(self.db)
+            return ClassList(version, tuple(map(clean, names)), exclusive, is_set=True)
         return class_lists.add(self.db, names, exclusive=exclusive, now=self.clock())
 
     def rename(self, pairs: Mapping[str, str], annotator: str) -> int:
@@ -105,8 +117,14 @@ class People:
         with self.ledger() as ledger:
             return sum(ledger.add(found))
 
-    def undo_rename(self, old: str, new: str, annotator: str) -> None:
+    def undo_rename(self, old: str, new: str, annotator: str, *, dry_run: bool = False) -> None:
         """Take a rename back: what was said under the old name is called so again.
+
+        Args:
+            old: the name before.
+            new: the name that it was given.
+            annotator: who decides it.
+            dry_run: only make sure that it can be done.
 
         Raises:
             UsageError: there is no such rename in force.
@@ -114,8 +132,9 @@ class People:
         from curate.label.renaming import undo_row
 
         row = undo_row(rows.rename_rows(self.db), (old, new), annotator, self.clock())
-        with self.ledger() as ledger:
-            ledger.add([row])
+        if not dry_run:
+            with self.ledger() as ledger:
+                ledger.add([row])
 
     def export(self, path: Path) -> int:
         """Write the whole ledger as JSON Lines; return the number of rows.
@@ -239,6 +258,12 @@ class People:
         ]
         open_.sort(key=lambda each: (each.score, each.image_id))
         return write_queue(self.db, DISAGREEMENTS, open_)
+
+    def outside(self, names: Sequence[str]) -> Outside:
+        """Return what a class list of these names leaves without a label."""
+        from curate.label.outside import count_outside
+
+        return count_outside(self.decided(), names)
 
     def pace(self) -> Pace:
         """Return how long people take, and what they correct."""

@@ -25,7 +25,7 @@ from curate.sources.variants import gbif_variant, inaturalist_variant
 
 if TYPE_CHECKING:
     from curate.finding import FetchRequest
-    from curate.project import Project
+    from curate.folder import ProjectFolder
     from curate.sources.base import Query, Source
 
 SIDES_PX = (1024, 512, 256)
@@ -37,7 +37,7 @@ Asked = Sequence[tuple["Source", "Query"]]
 
 
 def plan(
-    project: Project,
+    project: ProjectFolder,
     request: FetchRequest,
     *,
     sample: int = 0,
@@ -66,7 +66,7 @@ def plan(
     )
 
 
-def _counted(project: Project, asked: Asked) -> dict[str, int]:
+def _counted(project: ProjectFolder, asked: Asked) -> dict[str, int]:
     """Count candidates by class."""
     if not asked:
         return {
@@ -83,7 +83,9 @@ def _counted(project: Project, asked: Asked) -> dict[str, int]:
     return found
 
 
-def _drawn(project: Project, asked: Asked, n: int, rng: random.Random) -> list[SampledCandidate]:
+def _drawn(
+    project: ProjectFolder, asked: Asked, n: int, rng: random.Random
+) -> list[SampledCandidate]:
     """Draw candidates to ask for their sizes."""
     if not asked:
         return pending_sample(project.look(), n, rng)
@@ -126,7 +128,7 @@ def name_of(side_px: int) -> str:
     return f"{side_px} px" if side_px else ORIGINAL
 
 
-def _measured(project: Project, drawn: Sequence[SampledCandidate]) -> list[Variant]:
+def _measured(project: ProjectFolder, drawn: Sequence[SampledCandidate]) -> list[Variant]:
     """Ask for the sizes of a sample in every variant."""
     from curate.fetch.feed import host_of
     from curate.fetch.guard import Guard

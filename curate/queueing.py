@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curate import training
 from curate.assist.queues import (
     farthest_first,
     is_blind,
@@ -27,9 +28,8 @@ from curate.lessons import Lessons, collect, group_numbers
 
 if TYPE_CHECKING:
     from curate.catalog.images import KeptImage
-    from curate.learning import Learning
+    from curate.folder import ProjectFolder
     from curate.people import People
-    from curate.project import Project
 
 BLIND = "blind"
 """The queue of all undecided images that are shown without a proposal, whatever queue they
@@ -60,7 +60,7 @@ class Made:
 
 
 def make(
-    learning: Learning,
+    project: ProjectFolder,
     name: str,
     n: int | None,
     seed: int,
@@ -72,7 +72,6 @@ def make(
     known = (*QUEUES, DISAGREEMENTS)
     if name not in known:
         raise UsageError(f"there is no queue {name!r} to make", f"known are: {', '.join(known)}")
-    project = learning.project
     if project.look().path is MEMORY:
         raise UsageError(f"{project.folder} holds no project", "fetch or import images first")
     given = project.settings.learning
@@ -83,7 +82,7 @@ def make(
         # Opinions are known already: there is nothing to withhold, and none to leave out.
         people = project.people
         return Made(name, _contradicted(people) if dry_run else people.queue_disagreements(), 0)
-    rows, note = QUEUES[name](learning, wanted, seed, backbone)
+    rows, note = QUEUES[name](project, wanted, seed, backbone)
     share = 1.0 if name == "random" else given.blind
     rows = [replace(each, blind=is_blind(each.image_id, share)) for each in rows[:wanted]]
     if not dry_run:
@@ -98,14 +97,14 @@ def _contradicted(people: People) -> int:
     return sum(contradicts(each) for each in people.decided(several=True))
 
 
-def fill(learning: Learning, name: str) -> Made | None:
+def fill(project: ProjectFolder, name: str) -> Made | None:
     """Make a queue that somebody asks for and that holds nothing. See `Learning.fill_queue`."""
-    if name not in (*QUEUES, DISAGREEMENTS) or queue_sizes(learning.project.look()).get(name):
+    if name not in (*QUEUES, DISAGREEMENTS) or queue_sizes(project.look()).get(name):
         return None
-    return make(learning, name, None, 0, None)
+    return make(project, name, None, 0, None)
 
 
-def mark_blind(project: Project) -> int:
+def mark_blind(project: ProjectFolder) -> int:
     """Choose anew which undecided images are shown without the proposal they have.
 
     Whether an image is among them depends on itself alone: more images, and nobody who was
@@ -124,10 +123,9 @@ def mark_blind(project: Project) -> int:
 
 
 def _uncertain(
-    learning: Learning, n: int, _seed: int, _backbone: Path | None
+    project: ProjectFolder, n: int, _seed: int, _backbone: Path | None
 ) -> tuple[list[Queued], str]:
     """The newest model wavers."""
-    project = learning.project
     is_exclusive = project.people.class_list().exclusive
     found: list[tuple[float, str]] = []
     for ids in unlabelled(project.look()):
@@ -149,15 +147,15 @@ def _uncertain(
 
 
 def _suspects(
-    learning: Learning, _n: int, seed: int, backbone: Path | None
+    project: ProjectFolder, _n: int, seed: int, backbone: Path | None
 ) -> tuple[list[Queued], str]:
     """Labels that a model trained without them does not believe."""
     from curate.assist.head import LEAST_IMAGES
     from curate.assist.suspects import suspects, suspects_multilabel
 
-    found = collect(learning.project).without_small(LEAST_IMAGES)
-    lessons, embeddings = learning.embedded(found, learning.backbone(backbone))
-    held_out = learning.fit(lessons, embeddings, seed=seed).held_out
+    found = collect(project).without_small(LEAST_IMAGES)
+    lessons, embeddings = training.embedded(project, found, training.backbone(project, backbone))
+    held_out = training.fit(project, lessons, embeddings, seed=seed).held_out
     doubted = (
         suspects(lessons.truth, held_out)
         if lessons.is_exclusive
@@ -177,13 +175,13 @@ def _suspects(
 
 
 def _different(
-    learning: Learning, n: int, _seed: int, backbone: Path | None
+    project: ProjectFolder, n: int, _seed: int, backbone: Path | None
 ) -> tuple[list[Queued], str]:
     """The farthest from all that is decided."""
-    embedder = learning.backbone(backbone)
-    waiting = set(chain.from_iterable(unlabelled(learning.project.look())))
-    everything = _bare(learning.project, images.kept(learning.project.look()))
-    everything, embeddings = learning.embedded(everything, embedder)
+    embedder = training.backbone(project, backbone)
+    waiting = set(chain.from_iterable(unlabelled(project.look())))
+    everything = _bare(project, images.kept(project.look()))
+    everything, embeddings = training.embedded(project, everything, embedder)
     is_new = np.array([each in waiting for each in everything.image_ids], dtype=bool)
     places, far = farthest_first(embeddings[is_new], embeddings[~is_new], n)
     ids = [everything.image_ids[row] for row in np.flatnonzero(is_new).tolist()]
@@ -194,14 +192,14 @@ def _different(
 
 
 def _random(
-    learning: Learning, n: int, seed: int, _backbone: Path | None
+    project: ProjectFolder, n: int, seed: int, _backbone: Path | None
 ) -> tuple[list[Queued], str]:
     """By chance, among all that wait."""
-    ids = shuffled(list(chain.from_iterable(unlabelled(learning.project.look()))), seed)[:n]
+    ids = shuffled(list(chain.from_iterable(unlabelled(project.look()))), seed)[:n]
     return [Queued(each) for each in ids], ""
 
 
-Maker = Callable[["Learning", int, int, "Path | None"], tuple[list[Queued], str]]
+Maker = Callable[["ProjectFolder", int, int, "Path | None"], tuple[list[Queued], str]]
 QUEUES: Mapping[str, Maker] = {
     "uncertain": _uncertain,
     "suspects": _suspects,
@@ -211,7 +209,7 @@ QUEUES: Mapping[str, Maker] = {
 """The queues by name, each with what works it out."""
 
 
-def _groups(project: Project, image_ids: Sequence[str]) -> tuple[list[str], list[int]]:
+def _groups(project: ProjectFolder, image_ids: Sequence[str]) -> tuple[list[str], list[int]]:
     kept = list(
         chain.from_iterable(
             images.some_kept(project.look(), image_ids[start : start + PAGE])
@@ -221,7 +219,7 @@ def _groups(project: Project, image_ids: Sequence[str]) -> tuple[list[str], list
     return [each.image_id for each in kept], group_numbers([each.groups for each in kept]).tolist()
 
 
-def _bare(project: Project, pages: Iterator[list[KeptImage]]) -> Lessons:
+def _bare(project: ProjectFolder, pages: Iterator[list[KeptImage]]) -> Lessons:
     """Return images without labels, for their embeddings."""
     found = [(each.image_id, each.format) for page in pages for each in page]
     return Lessons(

@@ -302,6 +302,8 @@ class Label:
     """A person said that it does not belong into the dataset."""
     audited: bool = False
     """A person has looked at it."""
+    outside: tuple[str, ...] = ()
+    """What people say it shows, sorted, if the class list has none of it: it has no label then."""
     proposed: tuple[str, ...] = ()
     """Classes that the newest model, else the source or query, proposes."""
     proposed_score: float | None = None

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import PackError, StoreError, UsageError
+from curate.errors import CurateError, PackError, StoreError, UsageError
 from curate.report.facts import AgreementRow, EvaluationFacts, ReportFacts, Thumb
 
 if TYPE_CHECKING:
     from curate.assist.evaluate import Evaluation
+    from curate.folder import ProjectFolder
     from curate.pack.manifest import Manifest
-    from curate.project import Project
 
 REPORT = "report.html"
 SHEETS = 24
@@ -42,7 +42,7 @@ class Reported:
 
 
 def report(
-    project: Project,
+    project: ProjectFolder,
     *,
     manifest: str | None = None,
     out: Path | None = None,
@@ -59,14 +59,15 @@ def report(
         dry_run: gather everything, write nothing.
 
     Raises:
-        UsageError: there is nothing to report, or matplotlib is not installed.
+        CurateError: there is nothing to report.
+        UsageError: matplotlib is not installed.
         PackError: there is no such manifest.
         StoreError: a file cannot be written.
     """
     from curate.report.summary import write_report
 
     if not project.exists:
-        raise UsageError(f"there is no project in {project.folder}", "begin with `curate fetch`")
+        raise CurateError("there is nothing to report yet", "begin with `curate fetch`")
     facts = gather(project, manifest)
     path = project.folder / REPORT if out is None else out
     if dry_run:
@@ -91,7 +92,7 @@ def _draw(folder: Path, facts: ReportFacts) -> tuple[Path, ...]:
     return draw(folder, facts)
 
 
-def gather(project: Project, name: str | None = None) -> ReportFacts:
+def gather(project: ProjectFolder, name: str | None = None) -> ReportFacts:
     """Gather what a report shows.
 
     Args:
@@ -124,7 +125,7 @@ def gather(project: Project, name: str | None = None) -> ReportFacts:
     )
 
 
-def _manifest(project: Project, name: str | None) -> Manifest | None:
+def _manifest(project: ProjectFolder, name: str | None) -> Manifest | None:
     try:
         return project.manifests.open(name)
     except PackError:
@@ -133,7 +134,7 @@ def _manifest(project: Project, name: str | None) -> Manifest | None:
         return None
 
 
-def _of_hints(project: Project) -> dict[str, Any]:
+def _of_hints(project: ProjectFolder) -> dict[str, Any]:
     """Describe a project without a manifest as if all its class hints were labels."""
     from curate.report.by import count_by
 
@@ -179,7 +180,7 @@ def _notes(info: Mapping[str, Any], manifest: Manifest | None) -> tuple[str, ...
     return tuple(notes)
 
 
-def _sheets(project: Project, manifest: Manifest) -> dict[str, tuple[Thumb, ...]]:
+def _sheets(project: ProjectFolder, manifest: Manifest) -> dict[str, tuple[Thumb, ...]]:
     """Make contact sheets of the largest and the smallest classes.
 
     Rows are in the order of hashes, so the first ones of a class are as good as drawn.
@@ -217,7 +218,7 @@ def _thumbs(folder: Path, rows: Iterable[Mapping[str, Any]]) -> Iterable[Thumb]:
             continue  # missing or damaged: `curate verify` tells
 
 
-def _agreement(project: Project) -> tuple[AgreementRow, ...]:
+def _agreement(project: ProjectFolder) -> tuple[AgreementRow, ...]:
     if not project.look().one("SELECT EXISTS (SELECT 1 FROM annotations)")[0]:
         return ()
     try:
@@ -232,14 +233,14 @@ def _agreement(project: Project) -> tuple[AgreementRow, ...]:
     )
 
 
-def _evaluation(project: Project) -> EvaluationFacts | None:
+def _evaluation(project: ProjectFolder) -> EvaluationFacts | None:
     """Measure the newest model by the proposals that it has made, if it can be measured."""
-    from curate.grading import GradeRequest
+    from curate.grading import GradeRequest, grade_model
 
     if not project.look().one("SELECT EXISTS (SELECT 1 FROM proposals)")[0]:
         return None
     try:
-        graded = project.learning.evaluate(GradeRequest())
+        graded = grade_model(project, GradeRequest())
     except UsageError:
         return None  # nobody has labelled anything that it did not learn from
     return evaluation_facts(graded.name, graded.evaluation)

@@ -20,13 +20,13 @@ from curate.label.labelme_folder import Task
 
 if TYPE_CHECKING:
     from curate.catalog.images import KeptImage
-    from curate.project import Project
+    from curate.folder import ProjectFolder
     from curate.records import Proposal
 
 _CHUNK = 500
 
 
-def classes(project: Project) -> ClassList:
+def classes(project: ProjectFolder) -> ClassList:
     """Return the classes to choose from.
 
     Raises:
@@ -45,7 +45,7 @@ def classes(project: Project) -> ClassList:
     return chosen
 
 
-def among(project: Project, queue: str, manifest: str) -> tuple[str, ...] | None:
+def among(project: ProjectFolder, queue: str, manifest: str) -> tuple[str, ...] | None:
     """Return the images of a manifest, in the order in which they are labelled; None: all.
 
     Args:
@@ -67,17 +67,17 @@ def among(project: Project, queue: str, manifest: str) -> tuple[str, ...] | None
     return tuple(each for each in pages.places(project.look(), queue) if each in ids)
 
 
-def waiting(project: Project, wish: Wish) -> list[str]:
+def waiting(project: ProjectFolder, wish: Wish) -> list[str]:
     """Return what waits for a person, in order, without giving it to them."""
     return undecided.first_waiting(project.look(), wish)
 
 
-def given(project: Project, wish: Wish) -> list[str]:
+def given(project: ProjectFolder, wish: Wish) -> list[str]:
     """Give images to a person and return them: nobody else gets them meanwhile."""
     return assignments.take(project.db, wish, project.clock())
 
 
-def tasks(project: Project, image_ids: Sequence[str], queue: str) -> Iterator[Task]:
+def tasks(project: ProjectFolder, image_ids: Sequence[str], queue: str) -> Iterator[Task]:
     """Yield images with what is proposed for each, in the order of the ids.
 
     Args:
@@ -90,14 +90,14 @@ def tasks(project: Project, image_ids: Sequence[str], queue: str) -> Iterator[Ta
         yield from _shown(project, chunk, queue)
 
 
-def _check(project: Project, queue: str) -> None:
+def _check(project: ProjectFolder, queue: str) -> None:
     sizes = queue_sizes(project.look())
     if queue and queue not in sizes:
         known = ", ".join(sizes) or "none"
         raise UsageError(f"there is no queue {queue!r}", f"queues are: {known}")
 
 
-def _shown(project: Project, ids: Sequence[str], queue: str) -> Iterator[Task]:
+def _shown(project: ProjectFolder, ids: Sequence[str], queue: str) -> Iterator[Task]:
     db, people = project.look(), project.people
     chosen, renames = people.class_list(), people.renames()
     kept = {each.image_id: each for each in images.some_kept(db, ids)}

@@ -64,6 +64,23 @@ def test_a_download_is_requested_waited_for_fetched_and_cited(
     assert downloads.status() == [fetched.download]
 
 
+def test_looking_at_a_download_begins_no_project_and_a_dry_run_notes_nothing(
+    service: Service, project: Project
+) -> None:
+    downloads = GbifDownloads(project, lambda _: None)
+    service.bodies[:] = service.bodies[-1:]
+    [found] = downloads.status(service.key)
+    assert found.status == "SUCCEEDED"
+    assert not project.folder.exists()
+    assert downloads.where(service.key) == project.folder / "downloads" / f"{service.key}.zip"
+    project.made()
+    [again] = downloads.status(service.key, dry_run=True)
+    assert (again.key, again.status, again.doi) == (found.key, found.status, found.doi)
+    assert downloads.status() == []
+    downloads.status(service.key)
+    assert [each.key for each in downloads.status()] == [service.key]
+
+
 def test_credentials_go_to_the_request_alone(service: Service, project: Project) -> None:
     downloads = GbifDownloads(project, lambda _: None)
     downloads.fetch(downloads.request(downloads.predicate(TAXON), "dwca").key)

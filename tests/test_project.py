@@ -17,8 +17,9 @@ from curate.config import BalanceSettings
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from curate.errors import ExitCode, LockedError, MissingKeyError, SourceError, UsageError
+from curate.fetching import FetchResult
 from curate.finding import FetchRequest
-from curate.project import FetchResult, Project
+from curate.project import Project
 from curate.records import Reason
 from curate.sources import RateLimitedError
 
@@ -402,7 +403,7 @@ def test_looking_at_an_empty_folder_leaves_no_trace(world: Start) -> None:
     assert (counts.total, classes, skipped) == (0, [], {})
     assert project.verify().checked == 0
     assert project.plan(FetchRequest()).classes == {}
-    assert project.preview(FetchRequest(queries=("beach",))) == {"beach": 4}
+    assert project.preview(FetchRequest(queries=("beach",))).searches == {"beach": 4}
     assert project.plan(FetchRequest(queries=("beach",))).classes == {"beach": 4}
     assert not project.folder.exists()
     project.fetch(FetchRequest(queries=("beach",)))

@@ -7,15 +7,21 @@ the distortion is the same for all copies of a photo.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from curate.assist.model import Floats, Model, Wish, open_model
 from curate.assist.pipeline import answers
+from curate.catalog.embeddings import EmbeddingCache
+from curate.progress import Progress, silent
+
+KEPT_TOGETHER = 256
+"""Embeddings that are written in one go: what a kill loses at most."""
 
 
 class Embedder:
@@ -67,3 +73,38 @@ class Embedder:
         """
         for each in answers(self.model, paths, self._threads):
             yield np.nan_to_num(each.rows, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def embedded(
+    embedder: Embedder,
+    paths: Mapping[str, Path],
+    folder: Path | None,
+    progress: Progress = silent,
+) -> Floats:
+    """Return embeddings of images; those that were computed before are not computed again.
+
+    Args:
+        embedder: the model.
+        paths: image id to file.
+        folder: the project folder, where they are kept; None: nowhere.
+        progress: told under `embed`.
+
+    Returns:
+        Shape (n, size), in the order of `paths`; a row of zeros where a file is no picture.
+
+    Raises:
+        ModelError: the model fails.
+        StoreError: the cache cannot be written.
+    """
+    ids = list(paths)
+    with EmbeddingCache(folder, embedder.key, embedder.size) as cache:
+        missing = cache.missing(ids)
+        done = len(ids) - len(missing)
+        fresh = embedder.embed(paths[each] for each in missing)
+        left = iter(missing)
+        while batches := list(islice(fresh, KEPT_TOGETHER)):
+            rows = np.concatenate(batches)
+            cache.add(list(islice(left, len(rows))), rows)
+            done += len(rows)
+            progress("embed", done, len(ids))
+        return cache.read(ids)

@@ -160,7 +160,10 @@ def check_enough(labels: Bools, names: Sequence[str], groups: Sequence[int]) -> 
     """
     hint = "label more, or leave small classes out with --min-per-class"
     if len(names) < 1 or not len(labels):
-        raise UsageError("there are no labelled images to train on", "run `curate label` first")
+        raise UsageError(
+            "there are no labelled images to train on",
+            "run `curate label` or `curate audit`, or let what sources say count: --trust source",
+        )
     counts = labels.sum(axis=0)
     few = [
         f"{shown(name)} has {int(n):,}"

@@ -41,6 +41,12 @@ def versions(db: Database) -> list[ClassList]:
     return [_class_list(row) for row in db.all(sql)]
 
 
+def next_version(db: Database) -> int:
+    """Return the number of the list that would be set next."""
+    (version,) = db.one("SELECT COALESCE(MAX(version), 0) + 1 FROM class_lists")
+    return int(version)
+
+
 def add(db: Database, names: Sequence[str], *, exclusive: bool, now: float) -> ClassList:
     """Set a new list.
 
@@ -52,7 +58,7 @@ def add(db: Database, names: Sequence[str], *, exclusive: bool, now: float) -> C
     """
     cleaned = tuple(clean(name) for name in names)
     with db.transaction():
-        (version,) = db.one("SELECT COALESCE(MAX(version), 0) + 1 FROM class_lists")
+        version = next_version(db)
         db.execute(
             "INSERT INTO class_lists (version, names, exclusive, after_id, made_at) "
             "VALUES (?, ?, ?, (SELECT COALESCE(MAX(id), 0) FROM annotations), ?)",

@@ -108,20 +108,29 @@ class Database:
         self.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
         """Everything inside commits together, or not at all.
+
+        Args:
+            durable: wait until it is on the disk: not even a power cut takes it back.
 
         Raises:
             CatalogError, StoreError: SQLite could not write.
         """
-        self.execute("BEGIN IMMEDIATE")
+        if durable:
+            self.execute("PRAGMA synchronous = FULL")
         try:
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        finally:
+            if durable:
+                self.execute("PRAGMA synchronous = NORMAL")
 
     def execute(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
         """Run one statement; return its cursor.
@@ -194,6 +203,11 @@ def writer_lock(folder: Path, task: str) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+
+
+def writing(db: Database, task: str) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of a catalog's project; there is none for a catalog in memory."""
+    return contextlib.nullcontext() if db.path is MEMORY else writer_lock(db.path.parent, task)
 
 
 def _owner(path: Path) -> str:

@@ -319,37 +319,36 @@ def find_image(db: Database, prefix: str) -> str:
         (low, low + "g"),
     )
     if not low or not rows:
-        raise UsageError(f"no image has an id that begins with {prefix!r}")
+        hint = "`curate status --excluded` lists those that are left out"
+        raise UsageError(f"no image has an id that begins with {prefix!r}", hint)
     if len(rows) > 1:
         raise UsageError(f"several images have ids that begin with {prefix!r}", "give more of it")
     return str(rows[0][0])
 
 
 def declare_different(db: Database, one: str, other: str, now: float) -> None:
-    """Record that two images are not the same, for good.
-
-    Raises:
-        UsageError: both are one image.
-    """
+    """Record that two images are not the same, for good."""
     a, b = sorted((one, other))
-    if a == b:
-        raise UsageError("an image is the same as itself")
     with db.transaction():
         db.execute("INSERT OR IGNORE INTO not_same VALUES (?, ?, ?)", (a, b, now))
         _touch(db, (a, b))
 
 
-def include(db: Database, image_id: str, now: float) -> str | None:
-    """Bring an image back, for good; return why it was out, None if it was not."""
+def why_excluded(db: Database, image_id: str) -> str | None:
+    """Return why an image is out; None if it is not."""
+    (reason,) = db.one("SELECT excluded FROM images WHERE image_id = ?", (image_id,))
+    return None if reason is None else str(reason)
+
+
+def include(db: Database, image_id: str, now: float) -> None:
+    """Bring an image back, for good."""
     with db.transaction():
-        (reason,) = db.one("SELECT excluded FROM images WHERE image_id = ?", (image_id,))
         db.execute("INSERT OR IGNORE INTO included VALUES (?, ?)", (image_id, now))
         db.execute(
             "UPDATE images SET excluded = NULL, excluded_for = NULL WHERE image_id = ?", (image_id,)
         )
         db.execute("UPDATE near_groups SET left_out = 0 WHERE image_id = ?", (image_id,))
         _touch(db, (image_id,))
-    return None if reason is None else str(reason)
 
 
 def bring_back(db: Database, reason: str) -> int:

@@ -35,7 +35,7 @@ class Training:
 
 
 def record_training(db: Database, training: Training, image_ids: Iterable[str]) -> None:
-    """Note a training; the same model trained again replaces the earlier note.
+    """Note a training, on the disk before this returns; the same model again replaces its note.
 
     Args:
         db: the catalog.
@@ -52,7 +52,7 @@ def record_training(db: Database, training: Training, image_ids: Iterable[str]) 
         json.dumps(training.held_out, ensure_ascii=False),
         training.trained_at,
     )
-    with db.transaction():
+    with db.transaction(durable=True):
         known = "SELECT id FROM trainings WHERE model = ?"
         db.execute(f"DELETE FROM training_images WHERE training_id = ({known})", (training.model,))  # noqa: S608 - a constant
         db.execute("DELETE FROM trainings WHERE model = ?", (training.model,))

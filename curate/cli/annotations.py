@@ -15,7 +15,7 @@ from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_seconds
-from curate.errors import CatalogError, ExitCode, UsageError
+from curate.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,20 +57,26 @@ def export(
     file: Annotated[
         Path | None, typer.Argument(help="Where to. [default: stdout]", metavar="[FILE]")
     ] = None,
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Write every annotation as JSON Lines: undos, renames and all, in order of arrival."""
-    if file is None and session.as_json:
+    """Write every annotation as JSON Lines.
+
+    Undos, renames and all, in order of arrival.
+    """
+    if file is None and session.as_json and not dry_run:
         raise UsageError("JSON Lines and one JSON document cannot share stdout", "name a FILE")
     with session.project() as project:
-        if not project.exists:
-            # An empty file would pass for a backup.
-            raise CatalogError(f"{project.folder} holds no catalog", "name the project with -C")
-        if file is None:
+        if dry_run:
+            n = project.people.write(lambda _lines: None)
+        elif file is None:
             project.people.write(sys.stdout.write)
             return ExitCode.DONE
-        n = project.people.export(file)
-    document = {"annotations": n, "path": str(file)}
-    session.show(document, lambda console: console.print(f"{n:,} annotations in {file}"))
+        else:
+            n = project.people.export(file)
+    verb = " would be" if dry_run else ""
+    document = {"annotations": n, "path": None if file is None else str(file)}
+    said = f"{n:,} annotations{verb} in {file or 'stdout'}"
+    session.show(document, lambda console: console.print(said, markup=False, soft_wrap=True))
     return ExitCode.DONE
 
 
@@ -79,16 +85,22 @@ def import_(
     file: Annotated[Path, typer.Argument(help="What `curate annotations export` wrote.")],
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Add exported annotations that are not known yet: all of them, or none."""
+    """Add exported annotations that are not known yet.
+
+    All of them are added, or none: a line that cannot be kept is named.
+    """
     with ExitStack() as opened:
         bars = opened.enter_context(Bars(session))
-        project = opened.enter_context(session.project(progress=bars))
-        if dry_run and not project.exists:
-            # Tried in a catalog that goes away: the folder is not to become a project.
-            aside = Path(opened.enter_context(TemporaryDirectory()))
-            project = opened.enter_context(replace(session, folder=aside).project(progress=bars))
-        project.made()
-        done = project.people.import_(file, dry_run=dry_run)
+        project = opened.enter_context(session.project(progress=bars, may_be_new=True))
+        if not project.exists:
+            # Tried in a catalog that goes away: a file that cannot be kept begins no project.
+            aside = replace(session, folder=Path(opened.enter_context(TemporaryDirectory())))
+            tried = opened.enter_context(aside.project(progress=bars, may_be_new=True))
+            tried.made()
+            done = tried.people.import_(file, dry_run=True)
+        if project.exists or not dry_run:
+            project.made()
+            done = project.people.import_(file, dry_run=dry_run)
     verb = "would be added" if dry_run else "added"
 
     def draw(console: Console) -> None:
@@ -105,7 +117,10 @@ def import_(
 
 
 def agreement(session: Session, consensus: ConsensusOption = None) -> ExitCode:
-    """Say how far people agree: percent, kappa and alpha, per class and per pair."""
+    """Say how far people agree.
+
+    In percent, kappa and alpha; for each class, and for each two people.
+    """
     with session.project() as project:
         people = project.people
         found = people.agreement()
@@ -160,7 +175,10 @@ def _n(value: float | None) -> str:
 
 
 def conflicts(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
-    """List images whose labels contradict each other; queue people's for another look."""
+    """List images whose labels contradict each other.
+
+    Those about which people differ go into the queue `disagreements`.
+    """
     with session.project() as project:
         found = list(project.people.conflicts())
         queued = 0
@@ -193,7 +211,10 @@ def _said(said: dict[str, str]) -> str:
 
 
 def pace(session: Session) -> ExitCode:
-    """Say how long people take, by queue and mode, and which proposals they correct."""
+    """Say how long people take, and what they correct.
+
+    By queue and mode, with and without a proposal; and for each class that was proposed.
+    """
     with session.project() as project:
         found = project.people.pace()
     session.show(found.to_json(), lambda console: _draw_pace(console, found))

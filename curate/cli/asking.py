@@ -1,10 +1,11 @@
-"""From flags to what is asked: shared by `fetch`, `import`, `plan` and `gbif request`."""
+"""From flags to what is asked: shared by `fetch`, `plan` and `gbif request`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from curate.cli import options as opt
 from curate.config import MOST
 from curate.errors import UsageError
 from curate.records import Reason
@@ -13,52 +14,55 @@ if TYPE_CHECKING:
     from curate.asked import FetchRequest
 
 
-def request_of(
-    *,
-    query: list[str] | None = None,
-    source: str | None = None,
-    path: Path | None = None,
-    archive: Path | None = None,
-    url_column: str | None = None,
-    class_column: str | None = None,
-    class_: str | None = None,
-    class_by: str | None = None,
-    param: list[str] | None = None,
-    license_: str | None = None,
-    per_class: str | None = None,
-    max_per_class: int | None = None,
-    min_per_class: int | None = None,
-    spread_by: str | None = None,
-    limit: int | None = None,
-    retry: list[str] | None = None,
-) -> FetchRequest:
-    """Return the request that flags make.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFlags:
+    """The flags that say what to look for; their types explain them."""
 
-    Raises:
-        UsageError: they contradict each other, or a value cannot be used.
-    """
-    from curate.asked import FetchRequest
+    query: opt.QueryOption = None
+    source: opt.SourceOption = None
+    urls: opt.UrlsOption = None
+    folder: opt.FolderOption = None
+    archive: opt.ArchiveOption = None
+    url_column: opt.UrlColumnOption = None
+    class_column: opt.ClassColumnOption = None
+    class_: opt.ClassOption = None
+    class_by: opt.ClassByOption = None
+    param: opt.ParamOption = None
+    license_: opt.LicenseOption = None
+    side: opt.SideOption = None
+    allow_host: opt.AllowHostOption = None
 
-    if path is not None and archive is not None:
-        raise UsageError("--archive excludes --urls and --folder", "call curate once for each")
-    if per_class is not None and max_per_class is not None:
-        raise UsageError("--per-class and --max-per-class are the same", "give one of them")
-    return FetchRequest(
-        source="dwca" if source is None and archive is not None else source,
-        queries=tuple(query or ()),
-        path=path or archive,
-        classes=None if class_ is None else (class_,),
-        class_by=class_by,
-        url_column=url_column,
-        class_column=class_column,
-        params=_params(param or []),
-        licenses=listed(license_),
-        per_class=_per_class(per_class) if max_per_class is None else max_per_class,
-        min_per_class=min_per_class,
-        spread_by=listed(spread_by),
-        limit=limit,
-        retry=tuple(_reason(each) for each in retry or ()),
-    )
+    def request(self) -> FetchRequest:
+        """Return the request that they make.
+
+        Raises:
+            UsageError: they contradict each other, or a value cannot be used.
+        """
+        from curate.asked import FetchRequest
+
+        named = {"--archive": self.archive, "--urls": self.urls, "--folder": self.folder}
+        given = [name for name, path in named.items() if path is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} exclude each other", "run it once for each")
+        return FetchRequest(
+            source="dwca" if self.source is None and self.archive is not None else self.source,
+            queries=tuple(self.query or ()),
+            path=self.archive or self.urls or self.folder,
+            classes=None if self.class_ is None else (self.class_,),
+            class_by=self.class_by,
+            url_column=self.url_column,
+            class_column=self.class_column,
+            params=_params(self.param or []),
+            licenses=listed(self.license_),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that they stand for.
+
+        Raises:
+            UsageError: --side is no size.
+        """
+        return {"fetch.side_px": _side_px(self.side), "fetch.allow_hosts": self.allow_host}
 
 
 def listed(text: str | None) -> tuple[str, ...]:
@@ -66,19 +70,28 @@ def listed(text: str | None) -> tuple[str, ...]:
     return tuple(part for each in (text or "").split(",") if (part := each.strip()))
 
 
-def path_of(urls: Path | None, folder: Path | None) -> Path | None:
-    """Return the path that is given; --urls and --folder exclude each other."""
-    if urls is not None and folder is not None:
-        raise UsageError("--urls and --folder exclude each other", "call curate once for each")
-    return urls or folder
+def wanted_of_each(per_class: str | None, max_per_class: int | None) -> int | None:
+    """Return the images wanted of each class, 0 for all; None if neither flag is given.
 
-
-def _per_class(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if text == "all":
+    Raises:
+        UsageError: both are, or --per-class is no number.
+    """
+    if per_class is not None and max_per_class is not None:
+        raise UsageError("--per-class and --max-per-class are the same", "give one of them")
+    if per_class is None:
+        return max_per_class
+    if per_class == "all":
         return 0
-    return _number("--per-class", text, "give one, e.g. 200, or `all`")
+    return _number("--per-class", per_class, "give one, e.g. 200, or `all`")
+
+
+def reasons(texts: list[str] | None) -> tuple[Reason, ...]:
+    """Return the reasons that --retry names.
+
+    Raises:
+        UsageError: there is no such reason.
+    """
+    return tuple(_reason(each) for each in texts or ())
 
 
 def _number(flag: str, text: str, hint: str) -> int:
@@ -89,7 +102,7 @@ def _number(flag: str, text: str, hint: str) -> int:
     return int(text)
 
 
-def side_px(text: str | None) -> int | None:
+def _side_px(text: str | None) -> int | None:
     """Return a side in pixels, 0 for the original; None if none is given."""
     if text is None:
         return None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli import options as opt
 from curate.cli.session import Session, command
-from curate.errors import ExitCode, UsageError
+from curate.errors import CurateError, ExitCode
 
 if TYPE_CHECKING:
     from curate.project import Project
@@ -19,17 +20,13 @@ PortOption = Annotated[
     typer.Option(
         "--port",
         metavar="N",
-        min=0,
-        max=65535,
-        help="Port on this machine; 0: any. [default: always the same for a project]",
+        parser=opt.whole(0, 65535),
+        help="Port; 0: any that is free. [default: always the same for a project]",
         show_default=False,
     ),
 ]
 NoOpenOption = Annotated[
     bool, typer.Option("--no-open", help="Only print the link; open no browser.")
-]
-ManifestOption = Annotated[
-    str, typer.Option("--manifest", metavar="vNNNN", help="Only the images of this manifest.")
 ]
 QueueOption = Annotated[str, typer.Option("--queue", metavar="NAME", help="Begin with this queue.")]
 AnnotatorOption = Annotated[
@@ -46,7 +43,7 @@ OverlapOption = Annotated[
     typer.Option(
         "--overlap",
         metavar="K",
-        min=0,
+        parser=opt.whole(0),
         help="Give images out, each to K annotators. [default: everybody sees all]",
         show_default=False,
     ),
@@ -62,12 +59,12 @@ def audit(
     session: Session,
     port: PortOption = None,
     no_open: NoOpenOption = False,
-    manifest: ManifestOption = "",
+    manifest: opt.OnlyManifestOption = None,
     queue: QueueOption = "",
     annotator: AnnotatorOption = None,
     overlap: OverlapOption = 0,
 ) -> ExitCode:
-    """Confirm and correct labels in the browser: a grid with a key for everything.
+    """Confirm and correct labels in the browser, by keyboard.
 
     Prints a link that is good once; the page is served until Ctrl-C. Every decision is on
     the disk before the page says "saved".
@@ -79,10 +76,13 @@ def audit(
 
     project = session.project()
     if not project.exists:
-        raise UsageError(f"there is no project in {session.folder}", "fetch or import images first")
+        raise CurateError(
+            "there are no images to look at",
+            "get some first, e.g. `curate fetch --query beach` or `curate import FOLDER`",
+        )
     names = _names(project, annotator or [])
     project.learning.fill_queue(queue)
-    options = Options(manifest, queue, overlap)
+    options = Options(manifest or "", queue, overlap)
     with audit_page(session.project, session.folder, names, options, port) as page:
         try:
             _tell(session, page)

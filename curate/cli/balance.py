@@ -21,6 +21,7 @@ SHOWN = 20
 LEFT_OUT = {
     "rejected": "that somebody has rejected",
     "conflict": "about which people or sources contradict each other",
+    "outside": "labelled only with classes outside the class list",
     "unlabelled": "without a class",
     "untrusted": "with a label weaker than --trust",
     "license": "of a licence that is not among --license",
@@ -98,7 +99,7 @@ def _draw(console: Console, document: dict[str, Any]) -> None:
         keys.append("train_rows")
     rows = [(name, *(n[key] for key in keys)) for name, n in document["classes"].items()]
     draw_table(console, ("class", *(key.replace("_", " ") for key in keys)), rows)
-    for line in [*_lines(document), *_proof(document), *_warnings(document), _where(document)]:
+    for line in [*_lines(document), *_proof(document), *_warnings(document), *_where(document)]:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -118,7 +119,7 @@ def _lines(document: dict[str, Any]) -> list[str]:
     lines = [f"{_images(sum(sizes.values()))}: {shares}{''.join(besides)}"]
     lines += _some([_dropped(name, n, document) for name, n in document["dropped"].items()])
     lines += [
-        f"left out: {_images(n)} {LEFT_OUT[reason]} ({reason})"
+        f"left out: {_images(n)} {LEFT_OUT[reason]} ({reason}){_named(reason, document)}"
         for reason, n in document["left_out"].items()
         if n
     ]
@@ -129,6 +130,15 @@ def _lines(document: dict[str, Any]) -> list[str]:
     return lines + _some(
         [f"{name} has no image in {' and '.join(none)}" for name, none in empty.items() if none]
     )
+
+
+def _named(reason: str, document: dict[str, Any]) -> str:
+    """Name the classes that the class list lacks."""
+    if reason != "outside":
+        return ""
+    found = [f"{name} {n:,}" for name, n in document["outside"].items()]
+    more = ", …" if len(found) > SHOWN else ""
+    return f": {', '.join(found[:SHOWN])}{more}"
 
 
 def _dropped(name: str, n: int, document: dict[str, Any]) -> str:
@@ -190,14 +200,14 @@ def _warnings(document: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _where(document: dict[str, Any]) -> str:
+def _where(document: dict[str, Any]) -> list[str]:
     if document["manifest"] is None:
-        return "dry run: nothing written"
+        return []
     place = f"{document['manifest']}: {document['path']}"
     if document["unchanged"]:
-        return f"{place}, as it was"
+        return [f"{place}, as it was"]
     why = " and ".join(CHANGED[each] for each in document["changed"])
-    return f"{place}, a new version: {why}" if why else place
+    return [f"{place}, a new version: {why}" if why else place]
 
 
 def _images(n: int) -> str:

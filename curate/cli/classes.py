@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.cli import options as opt
-from curate.cli.label import AnnotatorOption
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table
-from curate.errors import ExitCode, SourceError, UsageError
+from curate.errors import ExitCode, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +19,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.catalog.class_lists import ClassList
+    from curate.label.outside import Outside
     from curate.project import Project
+
+SHOWN = 20
+"""Classes that are named one by one; `--json` has all."""
 
 NamesArgument = Annotated[
     list[str], typer.Argument(help="Names, in the order in which they are shown.", metavar="NAME…")
@@ -51,7 +54,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_classes(session: Session) -> ExitCode:
-    """List the classes, and how many images have each as a hint or an annotation."""
+    """List the classes, and how many images have each.
+
+    As a hint of a source or a search, and as an annotation of a person.
+    """
     with session.project() as project:
         chosen = project.people.class_list()
         _, hinted, _ = project.status()
@@ -59,8 +65,9 @@ def list_classes(session: Session) -> ExitCode:
         for decisions in project.people.decided():
             for name in {name for each in decisions for name in each.classes or ()}:
                 annotated[name] = annotated.get(name, 0) + 1
+        outside = _outside(project, chosen)
     images = {each.name: each.images for each in hinted}
-    document = _document(chosen)
+    document = _document(chosen, outside)
     document["hinted"] = {name: images.get(name, 0) for name in chosen.names}
     document["annotated"] = {name: annotated.get(name, 0) for name in chosen.names}
 
@@ -70,19 +77,33 @@ def list_classes(session: Session) -> ExitCode:
         console.print(_said(chosen))
 
     session.show(document, draw)
+    _say_outside(session, outside)
     return ExitCode.DONE
 
 
 def set_classes(
-    session: Session, names: NamesArgument, exclusive: ExclusiveOption = None
+    session: Session,
+    names: NamesArgument,
+    exclusive: ExclusiveOption = None,
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Set the classes of the project; hints and labels of other classes do not count then."""
-    with session.project() as project:
-        project.made()
+    """Set the classes of the project.
+
+    Hints and labels of other classes do not count then.
+    """
+    with session.project(may_be_new=True) as project:
+        if not dry_run:
+            project.made()
         people = project.people
         is_one = people.class_list().exclusive if exclusive is None else exclusive
-        chosen = people.set_classes(names, exclusive=is_one)
-    session.show(_document(chosen), lambda console: console.print(_said(chosen), markup=False))
+        chosen = people.set_classes(names, exclusive=is_one, dry_run=dry_run)
+        outside = _outside(project, chosen)
+
+    def draw(console: Console) -> None:
+        console.print(_said(chosen), markup=False)
+
+    session.show(_document(chosen, outside), draw)
+    _say_outside(session, outside)
     return ExitCode.DONE
 
 
@@ -91,21 +112,23 @@ def rename(
     old: Annotated[str, typer.Argument(help="Its name so far.")],
     new: Annotated[str, typer.Argument(help="Its new name; a class of that name takes it in.")],
     undo: UndoOption = False,
-    annotator: AnnotatorOption = None,
+    annotator: opt.AnnotatorOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Give a class another name, or merge it into another. No annotation is changed."""
+    """Give a class another name, or merge it into another.
+
+    No annotation is changed, and --undo takes it back.
+    """
     if not undo:
         return _rename(session, {old: new}, annotator, dry_run)
-    if dry_run:
-        raise UsageError("--undo takes back one rename: there is nothing to try")
     with session.project({"label.annotator": annotator}) as project:
-        project.people.undo_rename(old, new, _who(project))
+        project.people.undo_rename(old, new, _who(project), dry_run=dry_run)
         names = project.people.class_list().names
+    verb = "would no longer be" if dry_run else "is no longer"
     session.show(
         {"undone": {old: new}, "classes": list(names)},
         lambda console: console.print(
-            f"what was {old} is no longer {new}, but {old} again", markup=False
+            f"what was {old} {verb} {new}, but {old} again", markup=False
         ),
     )
     return ExitCode.DONE
@@ -114,10 +137,13 @@ def rename(
 def map_classes(
     session: Session,
     file: Annotated[Path, typer.Argument(help="CSV with old and new name in each row.")],
-    annotator: AnnotatorOption = None,
+    annotator: opt.AnnotatorOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Rename and merge many classes at once, e.g. breeds to cat and dog."""
+    """Rename and merge many classes at once.
+
+    For example breeds to cat and dog. All of them happen at the same time.
+    """
     return _rename(session, _read_map(file), annotator, dry_run)
 
 
@@ -143,8 +169,6 @@ def _rename(
 
     def draw(console: Console) -> None:
         draw_table(console, ("was", "would be" if dry_run else "is"), list(changes.items()))
-        if dry_run:
-            console.print("dry run: nothing written")
 
     session.show(document, draw)
     return ExitCode.DONE
@@ -177,13 +201,32 @@ def _read_map(path: Path) -> dict[str, str]:
     return pairs
 
 
-def _document(chosen: ClassList) -> dict[str, Any]:
+def _outside(project: Project, chosen: ClassList) -> Outside | None:
+    """Return what the list leaves without a label; None where it leaves out no class."""
+    return project.people.outside(chosen.names) if chosen.is_set else None
+
+
+def _document(chosen: ClassList, outside: Outside | None) -> dict[str, Any]:
     return {
         "version": chosen.version,
         "classes": list(chosen.names),
         "exclusive": chosen.exclusive,
         "set": chosen.is_set,
+        "outside": {} if outside is None else dict(outside.classes),
+        "outside_images": 0 if outside is None else outside.images,
     }
+
+
+def _say_outside(session: Session, outside: Outside | None) -> None:
+    if outside is None or not outside.images:
+        return
+    named = [f"{name} {n:,}" for name, n in list(outside.classes.items())[:SHOWN]]
+    more = ", …" if len(outside.classes) > SHOWN else ""
+    images = "1 image is" if outside.images == 1 else f"{outside.images:,} images are"
+    session.say(
+        f"{images} labelled only with classes outside the list: {', '.join(named)}{more}. They "
+        "have no label in a dataset; `curate classes rename OLD NEW` merges a class into another"
+    )
 
 
 def _said(chosen: ClassList) -> str:

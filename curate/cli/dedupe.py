@@ -22,7 +22,8 @@ SHOWN = 20
 """Matches printed for a person; `--json` has all."""
 
 RadiusOption = Annotated[
-    int | None, typer.Option("--radius", help=describe("dedupe", "radius"), show_default=False)
+    int | None,
+    typer.Option("--radius", metavar="BITS", help=describe("dedupe", "radius"), show_default=False),
 ]
 InvariantOption = Annotated[
     str | None,
@@ -47,7 +48,9 @@ NotSameOption = Annotated[
 AgainstOption = Annotated[
     Path | None,
     typer.Option(
-        "--against", help="Find our images in another dataset: a manifest or a folder of images."
+        "--against",
+        metavar="PATH",
+        help="Find our images in another dataset: a manifest or a folder of images.",
     ),
 ]
 ExcludeOption = Annotated[
@@ -67,15 +70,6 @@ SimilarityOption = Annotated[
         "--similarity",
         metavar="COSINE",
         help="Smallest cosine of two images that are alike. [default: 0.9]",
-        show_default=False,
-    ),
-]
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help="How the model wants pixels, as for `curate prelabel`. [default: guessed]",
         show_default=False,
     ),
 ]
@@ -117,11 +111,14 @@ def dedupe(
     semantic: SemanticOption = False,
     model: ModelOption = None,
     similarity: SimilarityOption = None,
-    preset: PresetOption = None,
+    preset: opt.PresetOption = None,
     page: PageOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Find copies of the same photo and leave out all but the best. Nothing is deleted."""
+    """Find copies of the same photo and leave out all but the best.
+
+    Nothing is deleted: --undo and `curate include` bring images back.
+    """
     others = {
         "--undo": undo,
         "--not-same": not_same is not None,
@@ -141,7 +138,7 @@ def dedupe(
         if undo:
             return _undo(session, project, dry_run)
         if not_same is not None:
-            return _not_same(session, project, not_same)
+            return _not_same(session, project, not_same, dry_run)
         if against is not None:
             return _against(session, project, against, exclude, dry_run)
         if exclude_quality is not None:
@@ -165,8 +162,6 @@ def _refuse_contradictions(
         raise UsageError("--exclude goes with --against PATH or --semantic")
     if has_model != (asked == ["--semantic"]):
         raise UsageError("--semantic and --model FILE.onnx go together")
-    if dry_run and asked == ["--not-same"]:
-        raise UsageError("--not-same is a decision: there is nothing to try", "leave --dry-run out")
     if has_page and (dry_run or asked):
         raise UsageError("--page shows the groups of a search that was made", "give it alone")
 
@@ -174,11 +169,13 @@ def _refuse_contradictions(
 def include(
     session: Session,
     image: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Bring an image back that was left out, and keep it in from now on."""
+    """Bring an image back that was left out, and keep it in."""
     with session.project() as project:
-        image_id, reason = project.duplicates.include(image)
-    said = "was in already" if reason is None else f"is back (was left out: {reason})"
+        image_id, reason = project.duplicates.include(image, dry_run=dry_run)
+    verb = "would be" if dry_run else "is"
+    said = "was in already" if reason is None else f"{verb} back (was left out: {reason})"
     session.show(
         {"image_id": image_id, "was_excluded": reason},
         lambda console: console.print(f"{image_id} {said}"),
@@ -193,11 +190,11 @@ def _undo(session: Session, project: Project, dry_run: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _not_same(session: Session, project: Project, pair: tuple[str, str]) -> ExitCode:
-    one, other = project.duplicates.not_same(*pair)
+def _not_same(session: Session, project: Project, pair: tuple[str, str], dry_run: bool) -> ExitCode:
+    one, other = project.duplicates.not_same(*pair, dry_run=dry_run)
+    said = "would be different from then on" if dry_run else "are different from now on"
     session.show(
-        {"not_same": [one, other]},
-        lambda console: console.print(f"{one}\n{other}\nare different from now on"),
+        {"not_same": [one, other]}, lambda console: console.print(f"{one}\n{other}\n{said}")
     )
     return ExitCode.DONE
 
@@ -264,10 +261,13 @@ def _semantic(
 
 
 def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
+    verb = "would be" if dry_run else "are"
     console.print(
         f"{document['groups']:,} groups of near-duplicates, the largest of "
-        f"{document['largest_group']:,}; {document['excluded']:,} images "
-        f"{'would be' if dry_run else 'are'} left out for a better copy"
+        f"{document['largest_group']:,}; {document['excluded']:,} images {verb} left out for a "
+        "better copy"
+        if document["groups"]
+        else "no near-duplicates"
     )
     if document["split_chains"]:
         console.print(

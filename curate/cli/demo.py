@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.errors import ExitCode
@@ -33,20 +34,32 @@ def register(app: typer.Typer) -> None:
     command(app)(demo)
 
 
-def demo(session: Session, keep: KeepOption = None) -> ExitCode:
+def demo(session: Session, keep: KeepOption = None, dry_run: opt.DryRunOption = False) -> ExitCode:
     """Go the whole road on a sample source: no keys, no internet.
 
     In under a minute. A server on this machine speaks Unsplash's and GBIF's protocols and
     serves drawn photos, some of them dead, damaged or there twice. The project stays for you
     to look at.
     """
-    from curate.demo.flow import run_demo
+    from curate.demo.flow import check_folder, run_demo, steps
 
     folder = keep if keep is not None else session.folder / FOLDER
 
     def tell(step: Step) -> None:
         session.say(f"\n$ {step.command}\n  {step.why}")
 
+    if dry_run:
+        check_folder(folder)
+        commands = [each.command for each in steps()]
+        session.show(
+            {"project": str(folder), "would_run": commands},
+            lambda console: console.print(
+                "\n".join([*commands, f"in {folder}"]),
+                markup=False,
+                soft_wrap=True,
+            ),
+        )
+        return ExitCode.DONE
     with Bars(session) as bars:
         result = run_demo(folder, tell=tell, notify=session.say, progress=bars)
     session.say("")
@@ -80,10 +93,13 @@ def draw_demo(console: Console, result: DemoResult) -> None:
     _draw_missing(console, result)
     _draw_dataset(console, result)
     _draw_truth(console, result)
-    faults = len(result.verified.faults)
+    faults, checked = len(result.verified.faults), result.verified.checked
+    stored = result.fetched.counts.stored
+    # A stand-in is a file too, but no candidate's image.
+    besides = f" and {_stand_ins(checked - stored)}" if checked > stored else ""
     console.print(
-        f"\n{result.verified.checked:,} images read again, {faults:,} faults; "
-        f"the whole road took {result.seconds:.1f} s."
+        f"\nAll {stored:,} images{besides} were read again: {faults:,} faults. "
+        f"The whole road took {result.seconds:.1f} s."
     )
     for what, where in (
         ("manifest", result.packed.path),
@@ -110,15 +126,16 @@ def _draw_missing(console: Console, result: DemoResult) -> None:
         example = f"{_path(row.example)}: {row.detail}"
         table.add_row(Text(row.reason, "yellow"), f"{row.n:,}", Text(example))
     console.print(table)
-    if result.deduped.excluded:
-        console.print(
-            f"{result.deduped.excluded:,} images show the same photo as a better one, in other "
-            "bytes, and are left out."
-        )
     unmet = [each.name for each in result.fetched.classes if each.images < (each.quota or 0)]
-    met = f"too few for {', '.join(unmet)}" if unmet else "every class has what was asked for"
+    met = f"Too few for {', '.join(unmet)}" if unmet else "Every class got what was asked for"
     left = counts.pending - counts.retrying
-    console.print(f"{left:,} more candidates stay in reserve; {met}.\n", markup=False)
+    console.print(f"{met}; {left:,} more candidates stay in reserve.", markup=False)
+    if n := result.deduped.excluded:
+        console.print(
+            f"{n:,} of the images show the same photo as a better one, in other bytes, and are "
+            f"left out: {counts.stored - n:,} remain."
+        )
+    console.print()
 
 
 def _draw_dataset(console: Console, result: DemoResult) -> None:
@@ -150,6 +167,12 @@ def _draw_truth(console: Console, result: DemoResult) -> None:
                 f"[red]The sample source disagrees[/] on {row.what}: "
                 f"found {row.found:,}, in truth {row.truth:,}."
             )
+
+
+def _stand_ins(n: int) -> str:
+    if n == 1:
+        return "the stand-in for missing ones, which is set aside,"
+    return f"{n:,} stand-ins for missing ones, which are set aside,"
 
 
 def _path(url: str) -> str:

@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor(session: Session) -> ExitCode:
     """Check versions, keys, network, disk and project."""
-    with session.project() as project:
+    with session.project(may_be_new=True) as project:
         checks = list(_checks(project))
 
     def draw(console: Console) -> None:
@@ -130,7 +130,7 @@ def _disk(folder: Path) -> Check:
 
 def _catalog(project: Project) -> Check:
     if not project.exists:
-        return Check("project", "ok", f"{project.folder} holds no catalog yet")
+        return Check("project", "ok", f"there is no project in {project.folder.resolve()} yet")
     return _tried("project", lambda: f"{project.status()[0].total:,} candidates in the catalog")
 
 

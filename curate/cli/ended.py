@@ -17,7 +17,8 @@ from curate.report.status import status_json
 
 if TYPE_CHECKING:
     from curate.catalog.counts import ClassCount, Counts
-    from curate.project import FetchResult, Project
+    from curate.fetching import FetchResult
+    from curate.project import Project
 
 SHOWN = 3
 """Groups of denied candidates that are named."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table
-from curate.errors import ExitCode
+from curate.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +29,7 @@ LEFT_OUT = {
     "unreadable": "that cannot be decoded",
     "conflict": "with contradicting labels",
     "rejected": "rejected",
+    "outside": "with classes outside the class list",
     "unsure": "about which people are unsure",
 }
 """What each reason to leave a labelled image out means."""
@@ -42,21 +44,10 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
-ManifestOption = Annotated[
-    str | None,
-    typer.Option("--manifest", metavar="vNNNN", help="Only images of this manifest."),
-]
 SplitOption = Annotated[
-    str, typer.Option("--split", metavar="NAME", help="With --manifest: train, val or test.")
-]
-TrustOption = Annotated[
     str | None,
     typer.Option(
-        "--trust",
-        metavar="ORIGIN",
-        help="The weakest origin of a label that counts as true: human, consensus, source or "
-        "query. [default: consensus]",
-        show_default=False,
+        "--split", metavar="NAME", help="With --manifest: train, val or test. [default: test]"
     ),
 ]
 PageOption = Annotated[
@@ -73,15 +64,17 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     session: Session,
     model: ModelOption = None,
-    manifest: ManifestOption = None,
-    split: SplitOption = "test",
-    trust: TrustOption = None,
+    manifest: opt.OnlyManifestOption = None,
+    split: SplitOption = None,
+    trust: opt.TruthOption = None,
     page: PageOption = None,
 ) -> ExitCode:
-    """Measure a model on labelled images that it has not learned from."""
+    """Measure a model on images that it has not learned from."""
     from curate.grading import GradeRequest
 
-    request = GradeRequest(model, manifest, split, trust)
+    if split is not None and manifest is None:
+        raise UsageError("--split is one of a manifest's", "give --manifest VERSION too")
+    request = GradeRequest(model, manifest, split or "test", trust)
     with Bars(session) as bars, session.project(progress=bars) as project:
         graded = project.learning.evaluate(request)
         document: dict[str, Any] = graded.to_json()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli import options as opt
+from curate.cli.manifest import from_elsewhere
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_bytes
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 FORMATS = "imagefolder, csv, webdataset, huggingface, coco, yolo-cls, labelme, fiftyone"
 
 FormatArgument = Annotated[str, typer.Argument(help=f"One of {FORMATS}.", metavar="FORMAT")]
-ManifestOption = Annotated[
-    str | None,
-    typer.Option("--manifest", metavar="VERSION", help="Which one. [default: the newest]"),
-]
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="Folder to make. [default: exports/VERSION-FORMAT]"),
@@ -42,8 +39,7 @@ ResizeOption = Annotated[
     typer.Option(
         "--resize",
         metavar="PX",
-        min=1,
-        max=65_535,
+        parser=opt.whole(1, 65_535),
         help="Make the shorter side this long, as JPEG; smaller images keep their size.",
         show_default=False,
     ),
@@ -76,7 +72,7 @@ def register(app: typer.Typer) -> None:
 def export(
     session: Session,
     format_: FormatArgument,
-    manifest: ManifestOption = None,
+    manifest: opt.ManifestOption = None,
     out: OutOption = None,
     link: LinkOption = False,
     copy: CopyOption = False,
@@ -87,7 +83,10 @@ def export(
     force: ForceOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Write a manifest's images and labels for other programs, with their attribution."""
+    """Write a manifest's images and labels for other programs.
+
+    Author, licence and link of every image come along.
+    """
     from curate.pack.export.base import Options
 
     if link and (copy or resize is not None):
@@ -97,7 +96,11 @@ def export(
     options = Options(link=link, resize_px=resize, one_hot=one_hot, negatives=negatives)
     if split:
         options = Options(link, resize, one_hot, negatives, tuple(dict.fromkeys(split)))
-    with Bars(session) as bars, session.project(progress=bars) as project:
+    is_elsewhere = from_elsewhere(manifest)
+    with (
+        Bars(session) as bars,
+        session.project(progress=bars, may_be_new=is_elsewhere) as project,
+    ):
         done = project.manifests.export(
             format_, options, manifest=manifest, target=out, force=force, dry_run=dry_run
         )
@@ -117,6 +120,7 @@ def _draw(console: Console, done: Exported) -> None:
         f"{done.manifest} as {done.format}: {sum(done.images.values()):,} images, {size}, "
         f"{len(done.classes):,} classes"
     )
-    lines.append(str(done.path) if done.is_written else "dry run: nothing written")
+    if done.is_written:
+        lines.append(str(done.path))
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

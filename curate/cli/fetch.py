@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from curate.cli import options as opt
-from curate.cli.asking import path_of, request_of, side_px
+from curate.cli.asking import SearchFlags, listed, reasons, wanted_of_each
 from curate.cli.ended import show_result
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curate.asked import FetchRequest
+    from curate.previewing import Preview
 
 
 def register(app: typer.Typer) -> None:
@@ -26,25 +28,13 @@ def register(app: typer.Typer) -> None:
 
 def fetch(
     session: Session,
-    query: opt.QueryOption = None,
-    source: opt.SourceOption = None,
-    urls: opt.UrlsOption = None,
-    folder: opt.FolderOption = None,
-    archive: opt.ArchiveOption = None,
-    url_column: opt.UrlColumnOption = None,
-    class_column: opt.ClassColumnOption = None,
-    class_: opt.ClassOption = None,
-    class_by: opt.ClassByOption = None,
-    param: opt.ParamOption = None,
-    license_: opt.LicenseOption = None,
+    search: SearchFlags,
     per_class: opt.PerClassOption = None,
     max_per_class: opt.CapOption = None,
     min_per_class: opt.ReachOption = None,
     spread_by: opt.SpreadOption = None,
     limit: opt.LimitOption = None,
-    side: opt.SideOption = None,
     retry: opt.RetryOption = None,
-    allow_host: opt.AllowHostOption = None,
     connections: opt.ConnectionsOption = None,
     per_host: opt.PerHostOption = None,
     workers: opt.WorkersOption = None,
@@ -56,39 +46,28 @@ def fetch(
 
     With no source of candidates, what is pending or due for another try is fetched.
     """
-    flags = {
-        "fetch.side_px": side_px(side),
-        "fetch.allow_hosts": allow_host,
+    flags = search.settings() | {
         "fetch.connections": connections,
         "fetch.per_host": per_host,
         "fetch.workers": workers,
         "fetch.tries": tries,
         "fetch.max_wait_s": max_wait,
     }
-    request = request_of(
-        query=query,
-        source=source,
-        path=path_of(urls, folder),
-        archive=archive,
-        url_column=url_column,
-        class_column=class_column,
-        class_=class_,
-        class_by=class_by,
-        param=param,
-        license_=license_,
-        per_class=per_class,
-        max_per_class=max_per_class,
+    request = replace(
+        search.request(),
+        per_class=wanted_of_each(per_class, max_per_class),
         min_per_class=min_per_class,
-        spread_by=spread_by,
+        spread_by=listed(spread_by),
         limit=limit,
-        retry=retry,
+        retry=reasons(retry),
     )
     if dry_run:
         return _preview(session, flags, request)
     asked = [*request.queries, *([str(request.path.resolve())] if request.path else [])]
+    is_search = request.source_name is not None
     bars = Bars(session)
-    with session.project(flags, bars) as project:
-        if request.source_name is None and not project.exists:
+    with session.project(flags, bars, may_be_new=is_search) as project:
+        if not is_search and not project.exists:
             raise UsageError("nothing to resume", "give --query, --urls, --folder or --archive")
         before = project.status()[0]
         with bars:
@@ -97,15 +76,30 @@ def fetch(
 
 
 def _preview(session: Session, flags: dict[str, Any], request: FetchRequest) -> ExitCode:
-    with session.project(flags) as project:
+    is_search = request.source_name is not None
+    with Bars(session) as bars, session.project(flags, bars, may_be_new=is_search) as project:
         found = project.preview(request)
-        pending = project.status()[0].pending if project.exists else 0
 
     def draw(console: Console) -> None:
-        for name, n in found.items():
-            number = "unknown" if n is None else f"{n:,}"
-            console.print(f"{name}: {number} candidates", markup=False)
-        console.print(f"{pending:,} candidates are pending; nothing was written")
+        for line in _lines(found):
+            console.print(line, markup=False, soft_wrap=True)
 
-    session.show({"would_search": found, "pending": pending}, draw)
+    session.show(found.to_json(), draw)
     return ExitCode.DONE
+
+
+def _lines(found: Preview) -> list[str]:
+    lines = [
+        f"{name}: {'unknown' if n is None else f'{n:,}'} candidates"
+        for name, n in found.searches.items()
+    ]
+    if found.skipped:
+        parts = ", ".join(f"{reason} {n:,}" for reason, n in sorted(found.skipped.items()))
+        lines.append(f"rows that give no candidate: {parts}")
+    if found.left_out:
+        n, total = len(found.left_out), len([name for name in found.classes if name])
+        lines.append(f"left out: {n:,} of {total:,} classes, which cannot reach their minimum")
+    if found.searches:
+        most = "an unknown number of" if found.images is None else f"at most {found.images:,}"
+        lines.append(f"{most} images would be fetched")
+    return [*lines, f"{found.pending:,} candidates are pending already"]

@@ -16,7 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def init(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
-    """Write a curate.toml that explains every setting. No other command needs it."""
+    """Write a curate.toml that explains every setting.
+
+    No other command needs it.
+    """
     path = session.folder / CONFIG_NAME
     if session.folder.exists() and not session.folder.is_dir():
         raise UsageError(f"the project {session.folder} is not a folder", "give one with -C")

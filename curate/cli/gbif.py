@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli import options as opt
-from curate.cli.asking import request_of
+from curate.cli.asking import SearchFlags
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_bytes
@@ -47,7 +47,7 @@ def request(
     ] = "dwca",
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Ask GBIF to prepare a download of all records that show images.
+    """Ask GBIF for a download of all records that show images.
 
     The flags mean what they mean for `curate fetch --source gbif`. GBIF_USER and
     GBIF_PASSWORD in the environment say who asks.
@@ -58,8 +58,8 @@ def request(
         raise UsageError(f"--format {format_!r} is not one of {', '.join(FORMATS)}")
     if query and len(query) > 1:
         raise UsageError("a download has one --query", "request one for each")
-    asked = request_of(query=query, param=param, source="gbif")
-    with session.project() as project:
+    asked = SearchFlags(query=query, param=param, source="gbif").request()
+    with session.project(may_be_new=True) as project:
         downloads = GbifDownloads(project)
         predicate = downloads.predicate(asked)
         if dry_run:
@@ -84,7 +84,7 @@ def status(
     """Say how far downloads are."""
     from curate.gbif_downloads import GbifDownloads
 
-    with session.project() as project:
+    with session.project(may_be_new=key is not None) as project:
         found = GbifDownloads(project).status(key)
     session.show(
         {"downloads": [asdict(each) for each in found]}, lambda console: _draw(console, found)
@@ -99,13 +99,22 @@ def download(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Where the file goes. [default: downloads/]"),
     ] = None,
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Wait for a download, fetch its file (or the rest of it), and keep its citation."""
+    """Wait for a download, fetch its file, and keep its citation.
+
+    A transfer that broke off goes on where it broke.
+    """
     from curate.gbif_downloads import GbifDownloads
 
     bars = Bars(session)
-    with session.project(progress=bars) as project, bars:
-        fetched = GbifDownloads(project).fetch(key, out)
+    with session.project(progress=bars, may_be_new=True) as project, bars:
+        downloads = GbifDownloads(project)
+        if dry_run:
+            return _would_fetch(
+                session, downloads.status(key, dry_run=True)[0], downloads.where(key, out)
+            )
+        fetched = downloads.fetch(key, out)
     document = {
         **asdict(fetched.download),
         "path": str(fetched.path),
@@ -120,7 +129,19 @@ def download(
     return ExitCode.DONE
 
 
+def _would_fetch(session: Session, found: Download, path: Path) -> ExitCode:
+    def draw(console: Console) -> None:
+        _draw(console, [found])
+        console.print(f"would go to {path}", markup=False, soft_wrap=True)
+
+    session.show({**asdict(found), "path": str(path)}, draw)
+    return ExitCode.DONE
+
+
 def _draw(console: Console, found: list[Download]) -> None:
+    if not found:
+        console.print("no download was requested here: `curate gbif request` does")
+        return
     rows = [
         (
             each.key,

@@ -29,6 +29,14 @@ FormatOption = Annotated[
         "parquet-images, saved (the three: huggingface), or hdf. [default: from its content]",
     ),
 ]
+ClassOption = Annotated[
+    str | None,
+    typer.Option(
+        "--class",
+        metavar="NAME",
+        help='Class for all its images; "" marks negatives. [default: as the dataset says]',
+    ),
+]
 LabelColumnOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,7 +85,7 @@ def import_(
         Path, typer.Argument(help="A folder, or a table or JSON file.", metavar="PATH")
     ],
     format_: FormatOption = None,
-    class_: opt.ClassOption = None,
+    class_: ClassOption = None,
     label_column: LabelColumnOption = None,
     file_column: FileColumnOption = None,
     images: ImagesOption = None,
@@ -106,7 +114,7 @@ def import_(
     if dry_run:
         return _preview(session, request)
     bars = Bars(session)
-    with session.project({"fetch.workers": workers}, bars) as project:
+    with session.project({"fetch.workers": workers}, bars, may_be_new=True) as project:
         before = project.status()[0]
         with bars:
             done = project.import_(request)
@@ -135,13 +143,12 @@ def import_(
 def _preview(session: Session, request: ImportRequest) -> ExitCode:
     from curate.importing import preview
 
-    with session.project() as project:
+    with session.project(may_be_new=True) as project:
         found = preview(project, request)
 
     def draw(console: Console) -> None:
         rows = [(name or "(no class)", n) for name, n in found.items()]
         draw_table(console, ("class", "images"), rows)
-        console.print("nothing was written")
 
     session.show({"would_import": found}, draw)
     return ExitCode.DONE

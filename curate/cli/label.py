@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from curate.labeling import Session as Labelled
     from curate.project import Project
 
-AnnotatorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--annotator", metavar="NAME", help=describe("label", "annotator"), show_default=False
-    ),
-]
 BatchOption = Annotated[
     int | None,
     typer.Option("--batch", metavar="N", help=describe("label", "batch"), show_default=False),
@@ -39,12 +33,11 @@ QueueOption = Annotated[
         show_default=False,
     ),
 ]
-ManifestOption = Annotated[
-    str, typer.Option("--manifest", metavar="vNNNN", help="Only images of this manifest.")
-]
 OverlapOption = Annotated[
     int,
-    typer.Option("--overlap", metavar="K", min=1, help="Give each image to K people."),
+    typer.Option(
+        "--overlap", metavar="K", parser=opt.whole(1), help="Give each image to K people."
+    ),
 ]
 FolderOption = Annotated[
     Path | None,
@@ -69,17 +62,17 @@ def register(app: typer.Typer) -> None:
 
 def label(
     session: Session,
-    annotator: AnnotatorOption = None,
+    annotator: opt.AnnotatorOption = None,
     batch: BatchOption = None,
     queue: QueueOption = "",
-    manifest: ManifestOption = "",
+    manifest: opt.OnlyManifestOption = None,
     overlap: OverlapOption = 1,
     folder: FolderOption = None,
     import_only: ImportOnlyOption = False,
     prepare_only: PrepareOnlyOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Label images in Labelme; what is saved there is imported at once."""
+    """Label images in Labelme; what is saved is imported at once."""
     if sum((import_only, prepare_only, dry_run)) > 1:
         raise UsageError("--import-only, --prepare-only and --dry-run are different things")
     if folder is not None and (queue or manifest or batch is not None):
@@ -90,7 +83,7 @@ def label(
     with Bars(session) as bars, session.project(flags, bars) as project:
         if project.exists and not (dry_run or import_only):
             project.learning.fill_queue(queue)
-        labeling = _labeling(project, queue, manifest, overlap, folder)
+        labeling = _labeling(project, queue, manifest or "", overlap, folder)
         if dry_run:
             return _plan(session, labeling)
         if import_only:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli import options as opt
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table
@@ -41,7 +43,13 @@ VersionsArgument = Annotated[
     typer.Argument(help="Versions or folders. [default: the newest]", metavar="[VERSION]…"),
 ]
 ClassesOption = Annotated[
-    int, typer.Option("--classes", metavar="N", help="Classes to print, the largest first.", min=0)
+    int,
+    typer.Option(
+        "--classes",
+        metavar="N",
+        parser=opt.whole(0),
+        help="Classes to print, the largest first.",
+    ),
 ]
 NoImagesOption = Annotated[
     bool,
@@ -61,6 +69,11 @@ def register(app: typer.Typer) -> None:
     command(group)(diff)
     command(group)(verify)
     app.add_typer(group, name="manifest")
+
+
+def from_elsewhere(*versions: str | None) -> bool:
+    """Whether all manifests are named by their folders, so that no project is needed."""
+    return all(each is not None and Path(each).is_dir() for each in versions)
 
 
 def list_manifests(session: Session) -> ExitCode:
@@ -95,8 +108,11 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
 def show(
     session: Session, version: VersionArgument = None, classes: ClassesOption = 40
 ) -> ExitCode:
-    """Show a manifest: images of each class and split, licences, and how it was made."""
-    with session.project() as project:
+    """Show a manifest: classes, splits, licences, and its recipe.
+
+    The recipe is what was asked of `curate balance`, where it is not the default.
+    """
+    with session.project(may_be_new=from_elsewhere(version)) as project:
         manifest = project.manifests.open(version)
     document = {**_summary(manifest), **manifest.info}
     session.show(document, lambda console: _draw_manifest(console, manifest, classes))
@@ -156,8 +172,11 @@ def _value(value: object) -> str:
 
 
 def diff(session: Session, old: OldArgument = None, new: NewArgument = None) -> ExitCode:
-    """Compare two manifests. Exit code 5: images, classes, splits or proposals differ."""
-    with session.project() as project:
+    """Compare two manifests.
+
+    Exit code 5: images, classes, splits or proposals differ.
+    """
+    with session.project(may_be_new=from_elsewhere(old, new)) as project:
         found = project.manifests.diff(old, new)
     document = found.to_json()
     session.show(document, lambda console: _draw_difference(console, document))
@@ -203,8 +222,15 @@ def _print_some(console: Console, lines: list[str]) -> None:
 def verify(
     session: Session, versions: VersionsArgument = None, no_images: NoImagesOption = False
 ) -> ExitCode:
-    """Check that files and images are what was written, and that nothing leaks."""
-    with Bars(session) as bars, session.project(progress=bars) as project:
+    """Check that files and images are what was written.
+
+    And that nothing is on two sides of the split. Exit code 5: something is not as it was.
+    """
+    is_elsewhere = from_elsewhere(*versions) if versions else False
+    with (
+        Bars(session) as bars,
+        session.project(progress=bars, may_be_new=is_elsewhere) as project,
+    ):
         found = project.manifests.verify(versions or (), images=not no_images)
     faults = [
         {

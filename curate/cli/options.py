@@ -6,6 +6,7 @@ default is always "not given".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,22 @@ import typer
 
 from curate.config import MOST, describe
 from curate.records import Reason
+
+
+def whole(least: int, most: int = MOST) -> Callable[[str], int]:
+    """Return what reads a whole number of this range; the range is in the help text's words."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a whole number") from None
+        if not least <= number <= most:
+            bound = f"at least {least}" if number < least else f"at most {most}"
+            raise typer.BadParameter(f"{text} is out of range: give {bound}")
+        return number
+
+    return read
 
 
 def _setting(section: str, key: str, *names: str, metavar: str | None = None) -> Any:
@@ -28,7 +45,7 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         metavar="NAME",
-        help="unsplash, gbif, dwca, urls, folder or a plug-in's name. "
+        help="Where from: unsplash, gbif, dwca, urls, folder or a plug-in's name. "
         "[default: from the other flags; unsplash for --query]",
     ),
 ]
@@ -96,8 +113,7 @@ ReachOption = Annotated[
     typer.Option(
         "--min-per-class",
         metavar="N",
-        min=0,
-        max=MOST,
+        parser=whole(0),
         show_default=False,
         help="Leave out classes that cannot reach so many images; 0 lifts an earlier minimum.",
     ),
@@ -107,8 +123,7 @@ CapOption = Annotated[
     typer.Option(
         "--max-per-class",
         metavar="N",
-        min=1,
-        max=MOST,
+        parser=whole(1),
         show_default=False,
         help="The same as --per-class N, as `curate plan` and `curate balance` call it.",
     ),
@@ -117,7 +132,7 @@ SpreadOption = Annotated[
     str | None,
     typer.Option(
         "--spread-by",
-        metavar="COLUMNS",
+        metavar="LIST",
         help="Take a class's candidates in turns over these columns instead of the first ones, "
         "e.g. recordedBy,year,countryCode.",
     ),
@@ -128,8 +143,7 @@ LimitOption = Annotated[
         "--limit",
         metavar="N",
         help="Candidates to take from each search at most.",
-        min=1,
-        max=MOST,
+        parser=whole(1),
         show_default=False,
     ),
 ]
@@ -216,4 +230,40 @@ IncludeUnlabelledOption = Annotated[
         "--include-unlabelled",
         help="Take images without a trusted label along, in unlabelled.parquet.",
     ),
+]
+
+AnnotatorOption = Annotated[
+    str | None, _setting("label", "annotator", "--annotator", metavar="NAME")
+]
+OnlyManifestOption = Annotated[
+    str | None,
+    typer.Option("--manifest", metavar="VERSION", help="Only images of this manifest."),
+]
+ManifestOption = Annotated[
+    str | None,
+    typer.Option("--manifest", metavar="VERSION", help="Which manifest. [default: the newest]"),
+]
+TruthOption = Annotated[
+    str | None,
+    typer.Option(
+        "--trust",
+        metavar="ORIGIN",
+        help="Weakest origin of a label that counts: human, consensus, source or query. "
+        "[default: consensus]",
+        show_default=False,
+    ),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="How the model wants pixels: imagenet, keras-mobilenet, inception, raw, unit, caffe "
+        "or symmetric. [default: as the model says, or as is guessed]",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option("--output", metavar="NAME", help="Which of its outputs, if it has several."),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli import options as opt
-from curate.cli.asking import path_of, request_of, side_px
+from curate.cli.asking import SearchFlags
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_bytes, human_seconds
 from curate.errors import ExitCode, UsageError
@@ -23,6 +23,29 @@ SHOWN = 40
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 
 
+SampleOption = Annotated[
+    int,
+    typer.Option(
+        "--sample",
+        metavar="N",
+        parser=opt.whole(0, 1000),
+        help="Ask so many URLs of each size variant for their sizes; 0: none.",
+    ),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="SIZE",
+        help="Disk space, e.g. 1TB: find the largest cap and the size variant that fit.",
+    ),
+]
+PictureOption = Annotated[
+    Path | None,
+    typer.Option("--picture", metavar="FILE", help="Draw the long tail: .svg or .png."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     command(app)(plan)
@@ -30,72 +53,28 @@ def register(app: typer.Typer) -> None:
 
 def plan(
     session: Session,
-    query: opt.QueryOption = None,
-    source: opt.SourceOption = None,
-    urls: opt.UrlsOption = None,
-    folder: opt.FolderOption = None,
-    archive: opt.ArchiveOption = None,
-    url_column: opt.UrlColumnOption = None,
-    class_column: opt.ClassColumnOption = None,
-    class_: opt.ClassOption = None,
-    class_by: opt.ClassByOption = None,
-    param: opt.ParamOption = None,
-    license_: opt.LicenseOption = None,
-    side: opt.SideOption = None,
+    search: SearchFlags,
     min_per_class: opt.MinPerClassOption = None,
     max_per_class: opt.MaxPerClassOption = None,
-    sample: Annotated[
-        int,
-        typer.Option(
-            "--sample",
-            metavar="N",
-            min=0,
-            max=1000,
-            help="Ask so many URLs of each size variant for their sizes; 0: none.",
-        ),
-    ] = 0,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            "--budget",
-            metavar="SIZE",
-            help="Disk space, e.g. 1TB: find the largest cap and the size variant that fit.",
-        ),
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option("--picture", metavar="FILE", help="Draw the long tail: .svg or .png."),
-    ] = None,
-    allow_host: opt.AllowHostOption = None,
+    sample: SampleOption = 0,
+    budget: BudgetOption = None,
+    picture: PictureOption = None,
     seed: opt.SeedOption = None,
-    dry_run: opt.DryRunOption = False,  # noqa: ARG001 - this is what the command does
+    dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Count candidates per class before anything is downloaded.
 
     Of a search before it is made, or else of the catalog; says what class thresholds would
-    keep, and how large that would be. Nothing is ever written, with or without --dry-run.
+    keep, and how large that would be. Nothing but a --picture is ever written.
     """
-    request = request_of(
-        query=query,
-        source=source,
-        path=path_of(urls, folder),
-        archive=archive,
-        url_column=url_column,
-        class_column=class_column,
-        class_=class_,
-        class_by=class_by,
-        param=param,
-        license_=license_,
-    )
-    flags = {
-        "fetch.side_px": side_px(side),
-        "fetch.allow_hosts": allow_host,
+    request = search.request()
+    flags = search.settings() | {
         "balance.min_per_class": min_per_class,
         "balance.max_per_class": max_per_class,
     }
-    with session.project(flags) as project:
+    with session.project(flags, may_be_new=request.source_name is not None) as project:
         made = project.plan(request, sample=sample, budget_bytes=_bytes(budget), seed=seed or 0)
-    if picture is not None:
+    if picture is not None and not dry_run:
         from curate.report.planpicture import write_picture
 
         write_picture(made, picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,16 +24,6 @@ SHOWN = 20
 KINDS = ("softmax", "sigmoid", "logits", "multi-logits")
 
 ModelOption = Annotated[Path, typer.Option("--model", metavar="FILE.onnx", help="The classifier.")]
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help="How it wants pixels: imagenet, keras-mobilenet, inception, raw, unit, caffe or "
-        "symmetric. [default: as the model says, or as is guessed]",
-        show_default=False,
-    ),
-]
 PreprocessOption = Annotated[
     Path | None,
     typer.Option(
@@ -58,9 +49,6 @@ MapOption = Annotated[
         "[default: by name]",
         show_default=False,
     ),
-]
-OutputOption = Annotated[
-    str | None, typer.Option("--output", metavar="NAME", help="Which output, if it has several.")
 ]
 OutputsOption = Annotated[
     str | None,
@@ -89,12 +77,15 @@ ManifestOption = Annotated[
     str | None,
     typer.Option(
         "--manifest",
-        metavar="vNNNN",
-        help="Only the images of this manifest; its next version has the proposals.",
+        metavar="VERSION",
+        help="Only images of this manifest; its next version has the proposals.",
     ),
 ]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", metavar="N", min=1, help="Look at so many images.")
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", parser=opt.whole(1), help="Look at so many images at most."
+    ),
 ]
 AnewOption = Annotated[
     bool, typer.Option("--anew", help="Look again at images that this model has seen.")
@@ -106,58 +97,59 @@ def register(app: typer.Typer) -> None:
     command(app)(prelabel)
 
 
-def wish(
-    preset: str | None,
-    preprocess: Path | None,
-    names: Path | None,
-    output: str | None,
-    outputs: str | None,
-    external: bool,
-) -> Wish:
-    """Turn flags into what is known of a model.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFlags:
+    """The flags that say what is known of a model; their types explain them."""
 
-    Raises:
-        UsageError: an unknown kind of outputs, or two flags that say the same.
-    """
-    from curate.assist.model import Outputs, Wish
+    preset: opt.PresetOption = None
+    preprocess: PreprocessOption = None
+    names: NamesOption = None
+    output: opt.OutputOption = None
+    outputs: OutputsOption = None
+    external: ExternalOption = False
 
-    if outputs is not None and outputs not in KINDS:
-        raise UsageError(f"--outputs is one of {', '.join(KINDS)}, not {outputs!r}")
-    if preset is not None and preprocess is not None:
-        raise UsageError("--preset and --preprocess say the same", "give one of them")
-    kind = None if outputs is None else Outputs(outputs)
-    return Wish(
-        preset=preset,
-        preprocess=preprocess,
-        names=names,
-        output=output,
-        outputs=kind,
-        external=external,
-    )
+    def wish(self) -> Wish:
+        """Return what they say.
+
+        Raises:
+            UsageError: an unknown kind of outputs, or two flags that say the same.
+        """
+        from curate.assist.model import Outputs, Wish
+
+        if self.outputs is not None and self.outputs not in KINDS:
+            raise UsageError(f"--outputs is one of {', '.join(KINDS)}, not {self.outputs!r}")
+        if self.preset is not None and self.preprocess is not None:
+            raise UsageError("--preset and --preprocess say the same", "give one of them")
+        return Wish(
+            preset=self.preset,
+            preprocess=self.preprocess,
+            names=self.names,
+            output=self.output,
+            outputs=None if self.outputs is None else Outputs(self.outputs),
+            external=self.external,
+        )
 
 
 def prelabel(
     session: Session,
     model: ModelOption,
-    preset: PresetOption = None,
-    preprocess: PreprocessOption = None,
-    names: NamesOption = None,
+    known: ModelFlags,
     map_: MapOption = None,
     threshold: ThresholdOption = None,
     manifest: ManifestOption = None,
     limit: LimitOption = None,
     anew: AnewOption = False,
-    output: OutputOption = None,
-    outputs: OutputsOption = None,
-    external: ExternalOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Let a model propose classes for images. People decide: `curate audit`."""
+    """Let a model propose classes for images.
+
+    People decide: `curate audit` and `curate label` show what it proposes.
+    """
     from curate.models import PrelabelRequest
 
     request = PrelabelRequest(
         model=model,
-        wish=wish(preset, preprocess, names, output, outputs, external),
+        wish=known.wish(),
         map=map_,
         threshold=threshold,
         manifest=manifest,
@@ -196,9 +188,7 @@ def _lines(document: dict[str, Any], dry_run: bool) -> list[str]:
         lines.append(f"{_images(document['left'])} left: run it again without --limit")
     if document["manifest"]:
         lines.append(f"the proposals are in manifest {document['manifest']}")
-    if dry_run:
-        lines.append("dry run: nothing written")
-    elif document["proposed"]:
+    if document["proposed"] and not dry_run:
         lines.append("look through them: `curate audit`, or `curate label`")
     return lines
 

@@ -29,8 +29,8 @@ BackboneOption = Annotated[
     typer.Option(
         "--backbone",
         metavar="FILE.onnx",
-        help="What gives embeddings, for suspects and different. [default: that of the last "
-        "training]",
+        help="A model that gives embeddings, for suspects and different. [default: that of the "
+        "last training]",
         show_default=False,
     ),
 ]
@@ -49,7 +49,10 @@ def queue(
     seed: opt.SeedOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Choose the images that are most worth a look, for `curate audit --queue NAME`."""
+    """Choose the images that are most worth a look.
+
+    `curate audit --queue NAME` and `curate label --queue NAME` go through them.
+    """
     with Bars(session) as bars, session.project(progress=bars) as project:
         made = project.learning.make_queue(name, n, seed or 0, backbone, dry_run=dry_run)
     document: dict[str, Any] = made.to_json()
@@ -61,12 +64,11 @@ def _draw(console: Console, document: dict[str, Any], dry_run: bool) -> None:
     name, n = document["queue"], document["n"]
     lines = [f"{'1 image' if n == 1 else f'{n:,} images'} in the queue {name}"]
     if document["blind"]:
-        lines.append(f"{document['blind']:,} of them are shown without a proposal")
+        verb = "is" if document["blind"] == 1 else "are"
+        lines.append(f"{document['blind']:,} of them {verb} shown without a proposal")
     if document["note"]:
         lines.append(document["note"])
-    if dry_run:
-        lines.append("dry run: nothing written")
-    elif n:
+    if n and not dry_run:
         lines.append(f"look through them: `curate audit --queue {name}`")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curate.cli import options as opt
-from curate.cli.export import ManifestOption
 from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.errors import ExitCode
@@ -34,13 +33,16 @@ def register(app: typer.Typer) -> None:
 
 def report(
     session: Session,
-    manifest: ManifestOption = None,
+    manifest: opt.ManifestOption = None,
     out: OutOption = None,
     png: PngOption = None,
     open_: OpenOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Write one page about the dataset: classes, thresholds, failures, licences, pictures."""
+    """Write one page about the dataset.
+
+    It shows classes, thresholds, failures, licences and pictures, and needs no other file.
+    """
     from curate.reporting import report as write
 
     with Bars(session) as bars, session.project(progress=bars) as project:
@@ -56,7 +58,7 @@ def report(
 
     def draw(console: Console) -> None:
         lines = [str(done.path), *document["pictures"]]
-        for line in ["dry run: nothing written"] if dry_run else lines:
+        for line in lines:
             console.print(line, markup=False, soft_wrap=True)
 
     session.show(document, draw)

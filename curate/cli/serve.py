@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from curate.cli import prelabel as model_flags
+from curate.cli import options as opt
+from curate.cli.prelabel import ModelFlags, ModelOption
 from curate.cli.session import Session, command
 from curate.errors import ExitCode
 
@@ -16,19 +17,26 @@ HostOption = Annotated[
 ]
 PortOption = Annotated[
     int,
-    typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0: any that is free."),
+    typer.Option(
+        "--port", metavar="N", parser=opt.whole(0, 65535), help="Port; 0: any that is free."
+    ),
 ]
 MegabytesOption = Annotated[
-    int, typer.Option("--max-megabytes", metavar="N", min=1, max=1000, help="Largest picture.")
+    int,
+    typer.Option(
+        "--max-megabytes",
+        metavar="N",
+        parser=opt.whole(1, 1000),
+        help="Largest picture, in megabytes.",
+    ),
 ]
 MegapixelsOption = Annotated[
     int,
     typer.Option(
         "--max-megapixels",
         metavar="N",
-        min=1,
-        max=500,
-        help="Largest picture, judged from its header.",
+        parser=opt.whole(1, 500),
+        help="Largest picture, judged from its header, in millions of pixels.",
     ),
 ]
 
@@ -40,24 +48,22 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     session: Session,
-    model: model_flags.ModelOption,
+    model: ModelOption,
+    known: ModelFlags,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
-    preset: model_flags.PresetOption = None,
-    preprocess: model_flags.PreprocessOption = None,
-    names: model_flags.NamesOption = None,
-    output: model_flags.OutputOption = None,
-    outputs: model_flags.OutputsOption = None,
-    external: model_flags.ExternalOption = False,
     max_megabytes: MegabytesOption = 20,
     max_megapixels: MegapixelsOption = 50,
 ) -> ExitCode:
-    """Score pictures over HTTP: POST /scorefile/, and a page to drop one on. Until Ctrl-C."""
+    """Score pictures over HTTP, with a page to drop one on.
+
+    POST /scorefile/ takes a picture and answers the score of each class. Ctrl-C stops it.
+    """
     from curate.assist.model import open_model
     from curate.web.scoring import Scorer, names_of
     from curate.web.serve import ServeLimits, build, listen, run
 
-    wish = model_flags.wish(preset, preprocess, names, output, outputs, external)
+    wish = known.wish()
     with listen(host, port) as at:
         opened = open_model(model, wish)
         for each in opened.guesses:

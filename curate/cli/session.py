@@ -1,8 +1,9 @@
 """What every command has: shared flags, output to the right place, and the outer door.
 
-`@command(app)` gives a function `-C/--project`, `--json`, `--quiet` and `--verbose`, hands
+`command(app)` gives a function `-C/--project`, `--json`, `--quiet` and `--verbose`, hands
 it a `Session`, and turns whatever comes out of it into one line and an exit code. Results
-go to stdout, talk to stderr.
+go to stdout, talk to stderr. A parameter whose type is a dataclass stands for a flag for each of
+its fields: what several commands ask is declared once.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -63,13 +64,31 @@ class Session:
     """More talk."""
 
     def project(
-        self, flags: Mapping[str, Any] | None = None, progress: Progress | None = None
+        self,
+        flags: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+        *,
+        may_be_new: bool = False,
     ) -> Project:
-        """Return the project in the folder, with settings from flags on top."""
+        """Return the project in the folder, with settings from flags on top.
+
+        Args:
+            flags: settings, as `"section.key": value`.
+            progress: told of long work.
+            may_be_new: the command begins a project where there is none, or needs none. All
+                others refuse such a folder: its name may be mistyped, and an answer about an
+                empty project would pass for one about the project that is meant.
+
+        Raises:
+            NoProjectError: it is such a folder.
+        """
         from curate.progress import silent
         from curate.project import Project
 
-        return Project(self.folder, flags=flags, progress=progress or silent, notify=self.say)
+        project = Project(self.folder, flags=flags, progress=progress or silent, notify=self.say)
+        if not may_be_new:
+            project.require()
+        return project
 
     def say(self, text: str) -> None:
         """Tell the person something, on stderr; as a line of JSON if that was asked for."""
@@ -97,12 +116,21 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[...
     """
 
     def register(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode | None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
         @functools.wraps(function)
         def run(ctx: typer.Context, **values: Any) -> None:
             session = _session(ctx, {key: values.pop(key) for key in _SHARED})
-            raise typer.Exit(_guarded(session, lambda: function(session, **values)))
 
-        run.__signature__ = _with_shared(function)  # type: ignore[attr-defined]
+            def call() -> ExitCode | None:
+                code = function(session, **_gathered(own, values))
+                if values.get("dry_run") and not session.as_json:
+                    session.say("dry run: nothing was written")
+                return code
+
+            raise typer.Exit(_guarded(session, call))
+
+        run.__signature__ = _with_shared(own)  # type: ignore[attr-defined]
         run.__annotations__ = {}
         app.command(name or function.__name__)(run)
         return function
@@ -110,8 +138,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[...
     return register
 
 
-def _with_shared(function: Callable[..., Any]) -> inspect.Signature:
-    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+def _with_shared(own: Sequence[inspect.Parameter]) -> inspect.Signature:
     keyword = inspect.Parameter.KEYWORD_ONLY
     context = inspect.Parameter(
         "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
@@ -122,7 +149,33 @@ def _with_shared(function: Callable[..., Any]) -> inspect.Signature:
         )
         for key, kind in _SHARED.items()
     ]
-    return inspect.Signature([context, *(each.replace(kind=keyword) for each in own), *shared])
+    flags = [flag.replace(kind=keyword) for each in own for flag in _flags(each)]
+    return inspect.Signature([context, *flags, *shared])
+
+
+def _flags(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """Return the flags that a parameter stands for: itself, or the fields of its dataclass."""
+    group = parameter.annotation
+    if not (isinstance(group, type) and is_dataclass(group)):
+        return [parameter]
+    types = get_type_hints(group, include_extras=True)
+    return [
+        parameter.replace(name=each.name, annotation=types[each.name], default=each.default)
+        for each in fields(group)
+    ]
+
+
+def _gathered(own: Sequence[inspect.Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a command; flags that a dataclass stands for become one again."""
+    gathered = {}
+    for each in own:
+        group: Any = each.annotation
+        gathered[each.name] = (
+            group(**{flag.name: values[flag.name] for flag in _flags(each)})
+            if isinstance(group, type) and is_dataclass(group)
+            else values[each.name]
+        )
+    return gathered
 
 
 def _session(ctx: typer.Context, values: dict[str, Any]) -> Session:

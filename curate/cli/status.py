@@ -121,7 +121,7 @@ def _list_failed(
     cells = [(each.reason, each.url, each.detail) for each in rows]
     session.show(
         {"failed": [asdict(each) for each in rows], "total": total},
-        lambda console: draw_table(console, ("reason", "url", "detail"), cells),
+        lambda console: _draw_rows(console, ("reason", "url", "detail"), cells),
     )
     _say_if_cut(session, len(rows), total)
     return ExitCode.DONE
@@ -135,10 +135,19 @@ def _list_excluded(session: Session, project: Project, counts: Counts) -> ExitCo
     cells = [(each.reason, each.image_id, each.url, each.kept_id) for each in rows]
     session.show(
         {"excluded": [asdict(each) for each in rows], "total": total},
-        lambda console: draw_table(console, ("reason", "image", "url", "kept instead"), cells),
+        lambda console: _draw_rows(console, ("reason", "image", "url", "kept instead"), cells),
     )
     _say_if_cut(session, len(rows), total)
     return ExitCode.DONE
+
+
+def _draw_rows(
+    console: Console, headings: Sequence[str], rows: Sequence[Sequence[str | None]]
+) -> None:
+    if rows:
+        draw_table(console, headings, rows)
+    else:
+        console.print("none")
 
 
 def _say_if_cut(session: Session, shown: int, total: int) -> None:
@@ -182,7 +191,7 @@ def verify(
         if result.unrecorded:
             ends.append(f"{result.unrecorded:,} files that no row knows")
         if repair and dry_run:
-            ends.append(f"{len(damaged):,} would be fetched again; nothing was written")
+            ends.append(f"{len(damaged):,} would be fetched again")
         elif repair:
             ends.append(f"{result.repaired:,} fetched again")
         console.print(", ".join(ends))
@@ -195,8 +204,8 @@ def verify(
 
 def _say_if_new(session: Session, project: Project) -> None:
     if not project.exists:
-        how = "`curate fetch --query …` or `curate import DIR` makes one"
-        session.say(f"{project.folder} holds no catalog yet: {how}")
+        how = "`curate fetch --query …` or `curate import DIR` gets some"
+        session.say(f"{project.folder.resolve()} holds no images yet: {how}")
 
 
 def draw_status(

@@ -33,34 +33,11 @@ OutOption = Annotated[
         show_default=False,
     ),
 ]
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help="How the backbone wants pixels, as for prelabel. [default: as it says, or guessed]",
-        show_default=False,
-    ),
-]
-OutputOption = Annotated[
-    str | None,
-    typer.Option("--output", metavar="NAME", help="Its output with the embeddings, of several."),
-]
-TrustOption = Annotated[
-    str | None,
-    typer.Option(
-        "--trust",
-        metavar="ORIGIN",
-        help="The weakest origin of a label that counts: human, consensus, source or query. "
-        "[default: consensus]",
-        show_default=False,
-    ),
-]
 ManifestOption = Annotated[
     str | None,
     typer.Option(
         "--manifest",
-        metavar="vNNNN",
+        metavar="VERSION",
         help="Leave out the validation and test images of this manifest. [default: the newest]",
         show_default=False,
     ),
@@ -70,7 +47,7 @@ MinOption = Annotated[
     typer.Option(
         "--min-per-class",
         metavar="N",
-        min=1,
+        parser=opt.whole(1),
         help="Leave out classes with fewer labelled images. [default: fewer than 5 are an error]",
         show_default=False,
     ),
@@ -93,17 +70,20 @@ def train(
     session: Session,
     backbone: BackboneOption,
     out: OutOption = None,
-    preset: PresetOption = None,
-    output: OutputOption = None,
-    trust: TrustOption = None,
+    preset: opt.PresetOption = None,
+    output: opt.OutputOption = None,
+    trust: opt.TruthOption = None,
     manifest: ManifestOption = None,
     min_per_class: MinOption = None,
     class_weights: WeightOption = True,
     seed: opt.SeedOption = None,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
-    """Train a model on what people decided; it is one ONNX file that prelabel takes."""
-    from curate.learning import TrainRequest
+    """Train a model on what people decided.
+
+    It is one ONNX file, which `curate prelabel` takes.
+    """
+    from curate.training import TrainRequest
 
     request = TrainRequest(
         backbone=backbone,
@@ -143,9 +123,7 @@ def _draw(console: Console, document: dict[str, Any]) -> None:
         *evaluation_lines(document["held_out"]),
         *left_out_lines(document["left_out"]),
     ]
-    if document["path"] is None:
-        lines.append("dry run: nothing written")
-    else:
+    if document["path"] is not None:
         lines.append(f"{document['path']}: `curate prelabel --model` takes it")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

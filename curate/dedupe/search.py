@@ -97,15 +97,7 @@ def dedupe(
         CatalogError, StoreError: the catalog or the cache cannot be written.
     """
     ranks([], settings.keep)  # refuses unknown words before anything is searched
-    made = json.dumps(
-        [
-            settings.radius,
-            settings.confirm,
-            turns_of(settings.invariant),
-            settings.min_contrast,
-            settings.min_entropy,
-        ]
-    )
+    made = _made_with(settings)
     waiting = groups.queue(db)
     anew = groups.read_state(db, "settings") != made
     cache = HashCache(folder, None if anew else groups.read_state(db, "cache"))
@@ -138,6 +130,19 @@ def dedupe(
         flat=len(fresh) - len(new),
         newly_excluded=changed[0],
         brought_back=changed[1],
+    )
+
+
+def _made_with(settings: DedupeSettings) -> str:
+    """Return what decides which images are alike: where it changes, all are compared anew."""
+    return json.dumps(
+        [
+            settings.radius,
+            settings.confirm,
+            turns_of(settings.invariant),
+            settings.min_contrast,
+            settings.min_entropy,
+        ]
     )
 
 

@@ -19,9 +19,10 @@ from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from curate.demo.truth import Truth, compare
 from curate.errors import UsageError
+from curate.fetching import FetchResult
 from curate.finding import FetchRequest
 from curate.progress import Progress, silent
-from curate.project import FetchResult, Project
+from curate.project import Project
 from curate.report.facts import MissingRow, ReportFacts, Thumb, missing_rows
 
 if TYPE_CHECKING:
@@ -137,15 +138,16 @@ def _road(
     tell: Callable[[Step], None],
     began: float,
 ) -> DemoResult:
-    tell(_fetch_step(QUERIES, per_class))
+    search, species, dedupe, balance, verify = steps(per_class, per_species)
+    tell(search)
     first = project.fetch(FetchRequest(queries=QUERIES, per_class=per_class))
-    tell(_fetch_step(SPECIES, per_species, "gbif"))
+    tell(species)
     fetched = project.fetch(FetchRequest("gbif", SPECIES, per_class=per_species))
-    tell(Step("curate dedupe", "Find the same photo in other bytes, and keep the best of each."))
+    tell(dedupe)
     deduped = project.duplicates.search()
-    tell(Step("curate balance", "Take what is there, split it without leaks, write a manifest."))
+    tell(balance)
     packed = project.balance()
-    tell(Step("curate verify", "Read everything again: is each byte what it was?"))
+    tell(verify)
     verified = project.verify()
     report = _write_report(project, packed)
     return DemoResult(
@@ -159,6 +161,17 @@ def _road(
         missing=missing_rows(project.db),
         truth=compare(project.db, server),
         seconds=time.monotonic() - began,
+    )
+
+
+def steps(per_class: int = PER_CLASS, per_species: int = PER_SPECIES) -> tuple[Step, ...]:
+    """Return the road: two searches, near-duplicates, the manifest, the check."""
+    return (
+        _fetch_step(QUERIES, per_class),
+        _fetch_step(SPECIES, per_species, "gbif"),
+        Step("curate dedupe", "Find the same photo in other bytes, and keep the best of each."),
+        Step("curate balance", "Take what is there, split it without leaks, write a manifest."),
+        Step("curate verify", "Read everything again: is each byte what it was?"),
     )
 
 
@@ -212,15 +225,23 @@ def _sheet(folder: Path, rows: list[dict[str, Any]], name: str) -> tuple[Thumb, 
     )
 
 
-def _make_anew(folder: Path) -> None:
-    marker = folder / MARKER
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something which no demo has made.
+
+    Raises:
+        UsageError: that is so, or it is no folder.
+    """
+    hint = "give another one with --keep DIR"
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise UsageError(f"{folder} is not a folder", "give another one with --keep DIR")
-    if folder.exists() and any(folder.iterdir()):
-        if not marker.is_file():
-            raise UsageError(
-                f"{folder} is there, and no demo made it", "give another one with --keep DIR"
-            )
+        raise UsageError(f"{folder} is not a folder", hint)
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).is_file():
+        raise UsageError(f"{folder} is there, and no demo made it", hint)
+
+
+def _make_anew(folder: Path) -> None:
+    check_folder(folder)
+    if folder.exists():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    marker.write_text("Made by `curate demo`, which may delete this folder.\n", encoding="utf-8")
+    folder.mkdir(parents=True)
+    text = "Made by `curate demo`, which may delete this folder.\n"
+    (folder / MARKER).write_text(text, encoding="utf-8")

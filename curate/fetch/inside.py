@@ -1,14 +1,14 @@
 """Images inside tables: the bytes in one row of a Parquet or an Arrow file.
 
 A dataset may hold its images itself. They are taken out when they are stored, by a worker,
-which keeps the part of the file that it read last: rows come in order, so each part is read
-about once per worker, and none is ever on the disk twice.
+which keeps the few rows that it read last and goes on from there: rows come in order, so each
+part is read about once per worker, and none is ever on the disk twice.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from urllib.parse import parse_qsl
 from curate.records import Reason, Refused
 
 _ARROW = ".arrow"
+_BATCH_ROWS = 32
+"""Rows in memory at a time: each may hold an image of some megabytes."""
+_BUFFER_BYTES = 1024 * 1024
+"""Read at a time; without a bound, it would be a row group. A page of it is the least there is."""
 
 
 def take_out(path: Path, inside: str, staged: Path, max_bytes: int) -> Refused | None:
@@ -54,11 +58,9 @@ def _cell(path: Path, stamp: tuple[int, int], column: str, row: int) -> bytes | 
     if path.suffix == _ARROW:
         parts = _arrow_batches(path, stamp)
         number, first = _part_of([len(each) for each in parts], row)
-        cells = parts[number].column(column)
+        value = parts[number].column(column)[row - first].as_py()
     else:
-        number, first = _part_of(_group_rows(path, stamp), row)
-        cells = _parquet_column(path, stamp, number, column)
-    value = cells[row - first].as_py()
+        value = _parquet_column(path, stamp, column).value(row)
     data: bytes | None = value.get("bytes") if isinstance(value, dict) else value
     return data
 
@@ -73,20 +75,47 @@ def _part_of(lengths: Sequence[int], row: int) -> tuple[int, int]:
     raise IndexError(f"there are only {first} rows")
 
 
-@lru_cache(maxsize=4)
-def _group_rows(path: Path, _stamp: tuple[int, int]) -> tuple[int, ...]:
-    import pyarrow.parquet as pq
+class _Column:
+    """One column of a Parquet file, read forward a few rows at a time.
 
-    with pq.ParquetFile(path) as file:
-        return tuple(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups))
+    Args:
+        path: the file.
+        name: the column.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        import pyarrow.parquet as pq
+
+        self._file = pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        self._name = name
+        groups = range(self._file.num_row_groups)
+        self._lengths = [self._file.metadata.row_group(each).num_rows for each in groups]
+        self._group = -1
+        self._batches: Iterator[Any] = iter(())
+        self._cells: Any = ()
+        self._first = 0
+
+    def value(self, row: int) -> Any:
+        """Return the value of a row.
+
+        Raises:
+            IndexError: there are not so many.
+        """
+        group, first = _part_of(self._lengths, row)
+        if group != self._group or row < self._first:
+            self._batches = self._file.iter_batches(
+                _BATCH_ROWS, row_groups=[group], columns=[self._name]
+            )
+            self._group, self._first, self._cells = group, first, ()
+        while row >= self._first + len(self._cells):
+            self._first += len(self._cells)
+            self._cells = next(self._batches).column(self._name)
+        return self._cells[row - self._first].as_py()
 
 
 @lru_cache(maxsize=1)
-def _parquet_column(path: Path, _stamp: tuple[int, int], group: int, column: str) -> Any:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        return file.read_row_group(group, columns=[column]).column(column)
+def _parquet_column(path: Path, _stamp: tuple[int, int], name: str) -> _Column:
+    return _Column(path, name)
 
 
 @lru_cache(maxsize=1)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-REVIEWED = "reviewed"
-"""The flag that says: somebody has looked at this image."""
+from curate.flags import REVIEWED
+
 SUFFIX = ".json"
 MAX_BYTES = 256 * 1024 * 1024
 """Larger files are not read; one with an embedded image of the largest size is smaller."""
@@ -47,27 +47,6 @@ class Saved:
     """When it was saved, Unix seconds."""
     stamp: tuple[int, int]
     """Time of the change (ns) and length: another stamp, another content."""
-
-
-def flag_names(classes: Sequence[str]) -> dict[str, str]:
-    """Return the flag that stands for each class, in order: flag to class.
-
-    Labelme strips flags and reads one from each line, so a class of blanks or of several
-    lines, or one that is called `reviewed`, needs a flag of another name.
-
-    Example:
-        >>> flag_names(["beach", "reviewed"])
-        {'beach': 'beach', 'reviewed (class)': 'reviewed'}
-    """
-    flags: dict[str, str] = {}
-    for name in classes:
-        plain = " ".join(name.split()) or "(blank)"
-        flag, number = plain, 1
-        while flag in flags or flag == REVIEWED:
-            flag = f"{plain} (class)" if number == 1 else f"{plain} (class {number})"
-            number += 1
-        flags[flag] = name
-    return flags
 
 
 def prefilled(

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import StoreError
+from curate.flags import REVIEWED, flag_names
 from curate.label import labelme_file, labelme_view
-from curate.label.labelme_file import REVIEWED, SUFFIX
+from curate.label.labelme_file import SUFFIX
 from curate.label.labelme_view import UnshowableError
 
 INDEX = "index.json"
@@ -116,7 +117,7 @@ def prepare(
     part = root / f".{digest.hexdigest()[:16]}-{os.getpid()}.part"
     try:
         part.mkdir(parents=True)
-        flags = labelme_file.flag_names(classes)
+        flags = flag_names(classes)
         (part / FLAGS).write_text("\n".join([REVIEWED, *flags]) + "\n", encoding="utf-8")
         shown, unshowable = _fill(part, tasks, locate, flags)
         working = Working(

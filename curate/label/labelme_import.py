@@ -29,8 +29,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from curate.errors import UsageError
+from curate.flags import REVIEWED
 from curate.label import labelme_file
-from curate.label.labelme_file import REVIEWED, BadFileError, Saved
+from curate.label.labelme_file import BadFileError, Saved
 from curate.label.labelme_folder import Task, Working, label_files
 from curate.label.ledger import checked
 from curate.label.replay import newest

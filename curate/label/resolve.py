@@ -3,6 +3,9 @@
 One pure function: what a person says stands above all, then several people reconciled, then
 a model that is sure enough, then the source, then the search text. Contradictions are not
 decided by guessing: they are conflicts, which leave an image out until somebody decides.
+
+Classes outside the class list do not count. An image of such classes alone has no label: that it
+shows a harbour says nothing of beach and city, least of all that it shows neither.
 """
 
 from __future__ import annotations
@@ -66,6 +69,21 @@ def contradicts(decisions: Sequence[Annotation]) -> bool:
     return len({(each.kind, each.classes) for each in decisions if each.kind in _VOTES}) > 1
 
 
+def outside(said: Sequence[Sequence[str]], rules: Rules) -> tuple[str, ...]:
+    """Return the classes that are said, if every answer names some and none of them counts.
+
+    Args:
+        said: the classes of each answer.
+        rules: which of them count.
+
+    Returns:
+        The classes, sorted; nothing where an answer has none, or one that counts.
+    """
+    if not all(said) or any(_counted(classes, rules) for classes in said):
+        return ()
+    return tuple(sorted({name for classes in said for name in classes}))
+
+
 _VOTES = (Kind.LABEL, Kind.REJECT)
 
 
@@ -101,10 +119,14 @@ def _by_people(evidence: Evidence, rules: Rules, label: Label) -> Label:
     votes = [each for each in evidence.decisions if each.kind in _VOTES]
     if not votes:
         return label
+    if others := outside([each.classes or () for each in votes], rules):
+        return replace(label, outside=others)
     if contradicts(votes):
         verdict = evidence.verdict
         if verdict is None:
             return replace(label, conflict=True)
+        if others := outside([verdict.classes], rules):
+            return replace(label, outside=others)
         made = replace(
             label,
             classes=_counted(verdict.classes, rules),

@@ -54,8 +54,8 @@ class Selection:
     dropped: Mapping[str, int]
     """Dropped classes, with the usable images they had."""
     left_out: Mapping[str, int]
-    """Images not chosen, by reason: rejected, conflict, unlabelled, untrusted, license, where,
-    small_class, cap, negatives."""
+    """Images not chosen, by reason: rejected, conflict, outside, unlabelled, untrusted,
+    license, where, small_class, cap, negatives."""
     unlabelled: Ints
     """Rows to come along without a label, ascending; empty unless asked for."""
 
@@ -123,6 +123,7 @@ def _usable(
     tests = {
         "rejected": ~_mask(pc.is_in(aside, value_set=pa.array(["rejected"]))),
         "conflict": ~(several | _mask(pc.is_in(aside, value_set=pa.array(["conflict"])))),
+        "outside": ~_mask(pc.is_in(aside, value_set=pa.array(["outside"]))),
         "unlabelled": _mask(pc.is_valid(origin)),
         "untrusted": _mask(pc.is_in(origin, value_set=trusted)),
         "license": _licensed(table.column("license"), recipe),
@@ -232,6 +233,8 @@ def _nothing_left(
                 "label them (`curate audit`), import them with a class (`curate import DIR --class "
                 "NAME`), or take them along as they are: --include-unlabelled"
             )
+        if left_out["outside"]:
+            hint = "the class list lacks the classes that people gave: see `curate classes list`"
         if left_out["untrusted"]:
             hint = "accept weaker labels: --trust query takes them all"
         if left_out["license"]:

@@ -54,6 +54,7 @@ def pack(
     absent: pa.Table | None = None,
     citations: Sequence[Mapping[str, str | None]] = (),
     given: Mapping[str, str] | None = None,
+    outside: Mapping[str, int] | None = None,
     progress: Progress = silent,
 ) -> PackResult:
     """Balance and split the images of a project, and write the manifest.
@@ -71,6 +72,8 @@ def pack(
         citations: what must be cited, with `source`, `key`, `doi` and `text`; those of
             sources that give no image are passed over.
         given: split of images that came with one that is to be kept, by image id.
+        outside: classes that are not in the class list, with the images that people have
+            labelled only with such; the card names them.
         progress: told of each stage.
 
     Returns:
@@ -82,13 +85,9 @@ def pack(
         UsageError: the recipe names what there is not.
     """
     table = conform(table, INPUT)
-    if not table.num_rows:
-        raise PackError("there are no images to balance", "fetch some: `curate fetch --query …`")
-    order = pc.sort_indices(table.column("image_id"))
+    order = _order(table)
     keys = table.select(_KEYS).take(order)
     ids = keys.column("image_id")
-    if pc.count_distinct(ids).as_py() != len(ids):
-        raise PackError("the table of images names an image twice")
     progress("balance", 0, table.num_rows)
     facts = Facts.of(table, recipe).take(order.to_numpy())
     others = ABSENT.empty_table() if absent is None else absent
@@ -96,6 +95,7 @@ def pack(
     info = describe(keys, plan, recipe, neighbours)
     info["near_duplicates_searched"] = near_duplicates_searched
     info["citations"] = [dict(each) for each in citations if each["source"] in info["sources"]]
+    info["outside"] = dict(outside or {})
     progress("balance", table.num_rows, table.num_rows)
     if dry_run:
         sides = np.full(table.num_rows, -1, dtype=np.int64)
@@ -108,6 +108,20 @@ def pack(
         refuse_leaks([*leaks, *_torn(keys, facts, recipe, sides)])
         published = publish(draft, folder / "manifests")
     return PackResult.of(info, published)
+
+
+def _order(table: pa.Table) -> pa.Array:
+    """Return the rows in the order of image ids, each of which is there once.
+
+    Raises:
+        PackError: there are no rows, or one image has two.
+    """
+    if not table.num_rows:
+        raise PackError("there are no images to balance", "fetch some: `curate fetch --query …`")
+    ids = table.column("image_id")
+    if pc.count_distinct(ids).as_py() != len(ids):
+        raise PackError("the table of images names an image twice")
+    return pc.sort_indices(ids)
 
 
 def _torn(keys: pa.Table, facts: Facts, recipe: Recipe, sides: Ints) -> list[str]:

@@ -186,6 +186,14 @@ def _more_limits(info: Mapping[str, Any]) -> list[str]:
         )
     if n := info.get("unlabelled"):
         lines.append(f"- {n:,} more images in `unlabelled.parquet` have no label yet.")
+    if n := info["left_out"].get("outside"):
+        names = sorted(info["outside"].items(), key=lambda item: (-item[1], item[0]))
+        named = ", ".join(f"{_escape(name)} {count:,}" for name, count in names[:20])
+        more = ", …" if len(names) > 20 else ""
+        lines.append(
+            f"- {n:,} images are left out that people have labelled only with classes outside the "
+            f"class list: {named}{more}."
+        )
     largest = info.get("proof", {}).get("largest_deviation")
     if largest and largest["images"] > 1:
         lines.append(

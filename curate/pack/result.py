@@ -31,6 +31,8 @@ class PackResult:
     """Dropped classes, with the usable images they had."""
     left_out: Mapping[str, int]
     """Images not taken, by reason."""
+    outside: Mapping[str, int]
+    """Classes outside the class list, with the images that people have labelled only with such."""
     negatives: int
     """Images of no class that were taken."""
     unlabelled: int
@@ -62,6 +64,7 @@ class PackResult:
             "classes",
             "dropped",
             "left_out",
+            "outside",
             "negatives",
             "unlabelled",
             "repeated",

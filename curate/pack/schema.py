@@ -73,8 +73,9 @@ INPUT = pa.schema(
     ]
 )
 """One kept image per row, in any order. `label_origin` null: nobody has labelled it.
-`set_aside`: why no label could be chosen, `conflict` or `rejected`. `quality_flags`: under how
-many quality flags the picture stands; null: not known."""
+`set_aside`: why there is no label although something was said: `conflict`, `rejected`, or `outside`
+(only classes that are not in the class list). `quality_flags`: under how many quality flags the
+picture stands; null: not known."""
 
 MANIFEST = pa.schema(
     [

@@ -96,4 +96,6 @@ def _row(image: KeptImage, path: str, label: Label, n_flags: int) -> dict[str, A
 def _set_aside(label: Label) -> str | None:
     if label.rejected:
         return "rejected"
+    if label.outside:
+        return "outside"
     return "conflict" if label.conflict else None

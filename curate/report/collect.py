@@ -62,11 +62,6 @@ def collect(
     usable = {**info["dropped"], **{name: n["before"] for name, n in info["classes"].items()}}
     recipe = info["recipe"]
     plan = make_plan(usable, sample(db), recipe["min_per_class"], recipe["max_per_class"])
-    splits = dict(info["images"])
-    classes = tuple(
-        ClassRow(name, n["before"], {split: n[split] for split in splits})
-        for name, n in info["classes"].items()
-    )
     return ReportFacts(
         title=title,
         lead=lead,
@@ -77,8 +72,8 @@ def collect(
         manifest=manifest,
         groups=info["groups"],
         leaks=leaks,
-        splits=splits,
-        classes=classes,
+        splits=dict(info["images"]),
+        classes=_class_rows(info),
         missing=missing_rows(db),
         licenses=dict(info["licenses"]),
         sources=dict(info["sources"]),
@@ -95,6 +90,13 @@ def collect(
         quality=quality_counts(db, quality or QualitySettings()),
         agreement=agreement,
         evaluation=evaluation,
+    )
+
+
+def _class_rows(info: Mapping[str, Any]) -> tuple[ClassRow, ...]:
+    return tuple(
+        ClassRow(name, n["before"], {split: n[split] for split in info["images"]})
+        for name, n in info["classes"].items()
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,6 +79,16 @@ class Source(Protocol):
 
     def class_counts(self, query: Query) -> Mapping[str, int] | None:
         """Return results per class before anything is fetched, or None if not known."""
+
+
+def count_classes(pages: Iterator[Page]) -> Counter[str]:
+    """Count candidates by class hint; "" are those of none."""
+    return Counter(
+        name
+        for page in pages
+        for candidate in page.candidates
+        for name in candidate.classes or ("",)
+    )
 
 
 class RateLimitedError(SourceError):

@@ -17,7 +17,7 @@ from curate.catalog.text import clean
 from curate.errors import SourceError, UsageError
 from curate.records import Candidate
 from curate.sources import datasets
-from curate.sources.base import Page, Query, SourceContext, hints, limited
+from curate.sources.base import Page, Query, SourceContext, count_classes, hints, limited
 from curate.sources.datasets.base import Entry, Left, Options, above
 from curate.sources.folder import escaped, id_prefix
 
@@ -63,12 +63,7 @@ class DatasetSource:
 
     def class_counts(self, query: Query) -> Mapping[str, int] | None:
         """Return images per class, by reading all of it; "" are those of none."""
-        return Counter(
-            name
-            for page in self.pages(replace(query, limit=None))
-            for candidate in page.candidates
-            for name in candidate.classes or ("",)
-        )
+        return count_classes(self.pages(replace(query, limit=None)))
 
     def _run(self, query: Query, start: str | None) -> Iterator[tuple[str, Page]]:
         if start is not None and not start.isdecimal():

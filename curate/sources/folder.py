@@ -21,7 +21,7 @@ from pathlib import Path
 from curate.errors import SourceError, UsageError
 from curate.formats import HEAD_BYTES, image_format
 from curate.records import Candidate
-from curate.sources.base import Page, Query, SourceContext, hints, limited
+from curate.sources.base import Page, Query, SourceContext, count_classes, hints, limited
 
 PAGE_FILES = 1000
 EXTENSIONS = frozenset(
@@ -103,13 +103,7 @@ class FolderSource:
 
     def class_counts(self, query: Query) -> Mapping[str, int] | None:
         """Return image files per class, by walking the tree; "" are those of none."""
-        pages = self.pages(replace(query, limit=None))
-        return Counter(
-            name
-            for page in pages
-            for candidate in page.candidates
-            for name in candidate.classes or ("",)
-        )
+        return count_classes(self.pages(replace(query, limit=None)))
 
     def _run(self, query: Query, start: str | None) -> Iterator[tuple[str, Page]]:
         if not self._root.is_dir():

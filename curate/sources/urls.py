@@ -23,7 +23,7 @@ from curate.errors import SourceError, UsageError
 from curate.licenses import License, family, matches, normalise
 from curate.records import Candidate
 from curate.sources import tables, unsplash_dataset
-from curate.sources.base import Page, Query, SourceContext, hints, limited
+from curate.sources.base import Page, Query, SourceContext, count_classes, hints, limited
 from curate.sources.unsplash_dataset import COLOR, KEYWORD, Sidecar
 from curate.sources.variants import inaturalist_variant
 
@@ -99,13 +99,7 @@ class UrlsSource:
 
     def class_counts(self, query: Query) -> Mapping[str, int] | None:
         """Return candidates per class hint, by reading the whole file; "" are those of none."""
-        pages = self.pages(replace(query, limit=None))
-        return Counter(
-            name
-            for page in pages
-            for candidate in page.candidates
-            for name in candidate.classes or ("",)
-        )
+        return count_classes(self.pages(replace(query, limit=None)))
 
     def _run(self, query: Query, start: str | None) -> Iterator[tuple[str, Page]]:
         if start is not None and not start.isdecimal():

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from curate import Project
-from curate.learning import TrainRequest
 from curate.models import PrelabelRequest
+from curate.training import TrainRequest
 from tests.assist.scenery import (
     CLASSES,
     Person,

@@ -11,9 +11,9 @@ from curate.assist.pays import ENOUGH
 from curate.catalog import proposals
 from curate.errors import PackError, UsageError
 from curate.grading import GradeRequest
-from curate.learning import OUT, TrainRequest
 from curate.models import PrelabelRequest
 from curate.pack.recipe import Recipe
+from curate.training import OUT, TrainRequest
 from tests.assist.scenery import Person
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,12 @@ from curate.assist.decode import pixels
 from curate.catalog import images, proposals, trainings
 from curate.errors import UsageError
 from curate.grading import GradeRequest
-from curate.learning import OUT, TrainRequest
 from curate.lessons import collect, held_out_images
 from curate.models import PrelabelRequest
 from curate.pack.recipe import Recipe
 from curate.records import Annotation, Kind
+from curate.store import sha256_file
+from curate.training import OUT, TrainRequest
 from tests.assist.scenery import CLASSES, Person, truth_of
 
 
@@ -50,6 +53,39 @@ def test_labels_become_a_model_that_prelabel_and_any_runtime_take(
         said = dict(zip(model.classes or (), scores.tolist(), strict=True))
         del said[""]
         assert found[each.image_id].scores == pytest.approx(said, abs=1e-4)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from curate import Project
+from curate.assist import merge
+from curate.training import TrainRequest
+
+write = merge.write_model
+
+def write_and_die(path, data):
+    write(path, data)
+    os._exit(9)
+
+merge.write_model = write_and_die
+Project(sys.argv[1]).learning.train(TrainRequest(Path(sys.argv[2])))
+"""
+
+
+def test_a_model_never_lies_there_without_the_note_of_what_it_learned_from(
+    person: Person, backbone: Path
+) -> None:
+    known = person.some_of_each(6)
+    person.decide(known)
+    folder = person.project.folder
+    words = [sys.executable, "-c", KILLED, str(folder), str(backbone)]
+    assert subprocess.run(words, check=False).returncode == 9
+    with Project(folder) as project:
+        learned = trainings.trained_on(project.db, sha256_file(folder / OUT))
+        assert learned == set(known)
+        with pytest.raises(UsageError, match="trained_on"):
+            project.learning.evaluate(GradeRequest(str(folder / OUT)))
 
 
 @pytest.mark.slow

@@ -33,9 +33,9 @@ from curate.assist.queues import farthest_first, uncertainty
 from curate.assist.suspects import suspects, suspects_multilabel
 from curate.catalog import images
 from curate.catalog.queues import read_queue
-from curate.learning import TrainRequest
 from curate.lessons import collect
 from curate.models import PrelabelRequest
+from curate.training import TrainRequest, embedded
 from tests.assist.scenery import CLASSES, Person, truth_of, write_backbone, write_scenes
 from tests.benchmarks.report import Options, setting, talk
 from tests.benchmarks.runs import table
@@ -93,7 +93,7 @@ def read_flowers(work: Path) -> Flowers:
     project.people.set_classes(names, exclusive=True)
     lessons = collect(project, "source")
     url = {each.image_id: each.url for each in everyone}
-    lessons, embeddings = project.learning.embedded(lessons, Embedder(MODEL))
+    lessons, embeddings = embedded(project, lessons, Embedder(MODEL))
     is_test = np.array(["/test/" in url[each] for each in lessons.image_ids])
     project.close()
     return Flowers(embeddings, lessons.labels, lessons.names, lessons.groups, is_test)

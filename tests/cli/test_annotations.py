@@ -78,6 +78,32 @@ def test_balance_takes_only_what_people_said_if_told_so(folder: Path) -> None:
     assert sum(n["after"] for n in every["classes"].values()) == 2 * SIZE
 
 
+def test_labels_outside_the_class_list_are_named_and_are_no_negatives(folder: Path) -> None:
+    decide(folder, (0, "ada", ("harbour",)), (1, "ada", ("harbour", "pier")))
+    decide(folder, (2, "ada", ("beach",)), (3, "ada", ()), (4, "ada", ("beach", "pier")))
+    lost = {"harbour": 2, "pier": 1}
+    before = run(folder, "balance", "--trust", "human", "--dry-run")
+    assert (before["left_out"]["outside"], before["outside"]) == (0, {})
+    tried = run(folder, "classes", "set", "beach", "city", "--dry-run")
+    assert (tried["outside_images"], tried["outside"]) == (2, lost)
+    said = curate("classes", "set", "beach", "city", "-C", folder)
+    assert "2 images are labelled only with classes outside the list: harbour 2, pier 1" in said.err
+    assert run(folder, "classes", "list")["outside"] == lost
+    made = run(folder, "balance", "--trust", "human")
+    assert (made["left_out"]["outside"], made["outside"]) == (2, lost)
+    assert (made["negatives"], made["classes"]["beach"]["after"]) == (1, 2)
+    line = (
+        "left out: 2 images labelled only with classes outside the class list (outside): "
+        "harbour 2, pier 1\n"
+    )
+    assert line in curate("balance", "-C", folder, "--trust", "human").out
+    card = Path(made["path"]) / "README.md"
+    assert "only with classes outside the class list: harbour 2, pier 1." in card.read_text()
+    run(folder, "classes", "rename", "harbour", "city")
+    again = run(folder, "balance", "--trust", "human", "--dry-run")
+    assert (again["outside"], again["classes"]["city"]["after"]) == ({}, 2)
+
+
 def test_a_consensus_counts_where_it_is_asked_for(folder: Path) -> None:
     (folder / "curate.toml").write_text('[label]\nconsensus = "majority"\n')
     votes = [(0, "a", ("city",)), (0, "b", ("city",)), (0, "c", ("beach",)), (1, "a", ("city",))]
@@ -215,12 +241,13 @@ def test_a_class_of_the_list_alone_counts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("conflicts",), ("agreement",), ("pace",)])
-def test_a_folder_without_a_project_has_nothing_to_tell_and_stays_empty(
+def test_a_project_without_a_catalog_has_nothing_to_tell_and_gets_none(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    said = curate("annotations", *arguments, "-C", tmp_path / "none")
+    (tmp_path / "curate.toml").touch()
+    said = curate("annotations", *arguments, "-C", tmp_path)
     assert said.code == 0, said.err
-    assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "catalog.db").exists()
 
 
 def test_people_read_tables(folder: Path) -> None:
@@ -239,6 +266,6 @@ def test_people_read_tables(folder: Path) -> None:
 
 def test_no_empty_file_passes_for_a_backup(tmp_path: Path) -> None:
     error = run(tmp_path / "mistyped", "annotations", "export", tmp_path / "rows.jsonl", code=1)
-    assert "holds no catalog" in error["message"]
+    assert "there is no project in" in error["message"]
     assert not (tmp_path / "rows.jsonl").exists()
     assert not (tmp_path / "mistyped").exists()

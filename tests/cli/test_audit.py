@@ -91,10 +91,12 @@ def test_what_cannot_be_served_is_said_at_once(
     assert "token" not in done.output
 
 
-def test_without_a_project_there_is_nothing_to_audit(tmp_path: Path) -> None:
+def test_without_images_there_is_nothing_to_audit(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").touch()
     done = CliRunner().invoke(app, ["-C", str(tmp_path), "audit", "--no-open"])
-    assert done.exit_code == 2
-    assert list(tmp_path.iterdir()) == []
+    assert done.exit_code == 1
+    assert "there are no images to look at (get some first" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["curate.toml"]
 
 
 def test_a_killed_server_can_be_started_again(world: World) -> None:

@@ -111,9 +111,16 @@ def test_a_mistake_is_one_line_and_changes_nothing(case: Case, project: Path) ->
 
 def test_without_a_project_there_is_nothing_to_resume(tmp_path: Path) -> None:
     said = curate("fetch", "-C", tmp_path / "new")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        f"curate: there is no project in {tmp_path / 'new'}, which does not exist "
+        "(`curate fetch` or `curate import` begins one, and -C DIR names another folder)\n"
+    )
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "curate.toml").touch()
+    said = curate("fetch", "-C", tmp_path)
     assert (said.code, said.out) == (2, "")
     assert said.err == "curate: nothing to resume (give --query, --urls, --folder or --archive)\n"
-    assert not (tmp_path / "new").exists()
 
 
 def test_what_the_guard_denies_is_named_with_the_way_out(
@@ -243,7 +250,7 @@ def test_a_catalog_that_is_not_ours_is_one_line_and_left_as_it_is(
     assert error["hint"]
     assert (tmp_path / "catalog.db").read_bytes() == before
     shutil.move(tmp_path / "catalog.db", tmp_path / "moved.db")
-    assert curate("status", "-C", tmp_path).code == 0
+    assert error_of(curate("status", "-C", tmp_path, "--json"))["kind"] == "no_project"
 
 
 @pytest.mark.parametrize(

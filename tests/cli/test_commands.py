@@ -202,13 +202,9 @@ def test_looking_writes_nothing(made: Made, tmp_path: Path) -> None:
     folder.mkdir()
     asked = made.server.n_image_requests
     for arguments in (
-        ("status",),
-        ("verify",),
-        ("plan",),
         ("plan", "--query", "beach"),
         ("plan", "--source", "gbif", "--class-by", "species"),
         ("fetch", "--query", "beach", "--dry-run"),
-        ("fetch", "--dry-run"),
         ("init", "--dry-run"),
         ("doctor",),
     ):
@@ -216,12 +212,28 @@ def test_looking_writes_nothing(made: Made, tmp_path: Path) -> None:
         assert said.code == 0, (arguments, said.err)
         assert json.loads(said.out)
         assert list(folder.iterdir()) == [], arguments
+    settings = folder / CONFIG_NAME
+    settings.touch()
+    for arguments in (("status",), ("verify",), ("plan",), ("fetch", "--dry-run")):
+        said = curate(*arguments, "-C", folder, "--json", env=made.env)
+        assert said.code == 0, (arguments, said.err)
+        assert list(folder.iterdir()) == [settings], arguments
     assert made.server.n_image_requests == asked
 
 
 def test_a_preview_says_what_would_be_searched(made: Made) -> None:
     document = made.run("fetch", "--query", "beach", "--query", "trees", "--dry-run").document
-    assert document == {"would_search": {"beach": 30, "trees": 30}, "pending": 0}
+    assert document == {
+        "would_search": {"beach": 30, "trees": 30},
+        "classes": {"beach": 30, "trees": 30},
+        "left_out": {},
+        "skipped": {},
+        "would_fetch": 60,
+        "pending": 0,
+    }
+    asked = ("fetch", "--query", "trees", "--per-class", "7", "--limit", "20", "--dry-run")
+    some = made.run(*asked).document
+    assert (some["would_search"], some["would_fetch"]) == ({"trees": 20}, 7)
 
 
 def test_a_plan_of_a_search_counts_without_asking_for_pictures(made: Made) -> None:
@@ -255,6 +267,7 @@ main()
 
 @pytest.mark.parametrize("flag", [[], ["--json"]])
 def test_a_bug_is_one_line_with_a_log_to_report(flag: list[str], tmp_path: Path) -> None:
+    (tmp_path / CONFIG_NAME).touch()
     done = subprocess.run(
         [sys.executable, "-c", BUG, "status", "-C", str(tmp_path), *flag],
         capture_output=True,
@@ -338,6 +351,8 @@ def test_failures_left_for_later_end_with_code_4(made: Made, tmp_path: Path) -> 
 
 
 def test_quiet_says_nothing_but_the_result(made: Made) -> None:
+    (made.folder / "nowhere").mkdir()
+    (made.folder / "nowhere" / CONFIG_NAME).touch()
     said = curate("status", "--quiet", "-C", made.folder / "nowhere")
     assert (said.code, said.err) == (0, "")
 

@@ -6,14 +6,16 @@ import base64
 import json
 import re
 from html.parser import HTMLParser
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
+from curate.cli.demo import draw_demo
 from curate.cli.main import app
 from curate.demo.flow import MARKER, OPTIONS, QUERIES, SPECIES, DemoResult, Step, run_demo
 from curate.demo.options import SampleOptions
@@ -63,6 +65,24 @@ def page(result: DemoResult) -> Page:
 def test_the_sample_source_agrees_with_every_number(result: DemoResult) -> None:
     assert [row for row in result.truth.rows if not row.agrees] == []
     assert {row.what for row in result.truth.rows} >= {"images", "not_found", "placeholder"}
+
+
+def test_the_story_has_the_same_numbers_from_its_beginning_to_its_end(result: DemoResult) -> None:
+    console = Console(file=StringIO(), width=1000)
+    draw_demo(console, result)
+    text = console.file.getvalue()  # type: ignore[attr-defined] # a StringIO
+    stored = result.fetched.counts.stored
+    left_out = result.deduped.excluded
+    assert f"gave {stored:,} valid, distinct images" in text
+    assert f"agrees with every number: {stored:,} images" in " ".join(text.split())
+    stand_ins = result.verified.checked - stored
+    assert stand_ins > 0, "this source has stand-ins"
+    assert re.search(
+        rf"^All {stored:,} images and .*stand-ins? .* read again: 0 faults", text, re.M
+    )
+    assert left_out, "this source has near-duplicates"
+    assert f"left out: {stored - left_out:,} remain." in text
+    assert f"v0001: {stored - left_out:,} images" in text
 
 
 def test_every_class_has_what_was_asked_for(result: DemoResult) -> None:

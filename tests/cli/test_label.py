@@ -79,10 +79,11 @@ def test_without_a_display_it_says_so_before_anything_is_made(tmp_path: Path, pr
 
 
 def test_an_empty_project_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").touch()
     done = label(tmp_path)
     assert done.exit_code == 1
     assert "there are no images to label (get some first" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["curate.toml"]
 
 
 def test_a_dry_run_counts_and_writes_nothing(tmp_path: Path) -> None:

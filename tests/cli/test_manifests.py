@@ -54,9 +54,10 @@ def test_list_names_every_manifest_with_its_numbers(made: Path) -> None:
 
 
 def test_list_of_nothing_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").touch()
     assert document(tmp_path, "manifest", "list") == {"manifests": []}
     assert "curate balance" in curate(tmp_path, "manifest", "list").stdout
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["curate.toml"]
 
 
 def test_show_counts_by_class_and_split(made: Path) -> None:
@@ -175,7 +176,8 @@ def test_report_without_a_manifest_shows_what_was_fetched(tmp_path: Path) -> Non
 
 
 def test_report_of_nothing_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").touch()
     done = curate(tmp_path, "report")
-    assert done.exit_code == 2
+    assert done.exit_code == 1
     assert "curate fetch" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["curate.toml"]

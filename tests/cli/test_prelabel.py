@@ -77,7 +77,7 @@ def test_guesses_are_told(project: Path, model: Path) -> None:
     said = curate("-C", project, "prelabel", "--model", model, "--dry-run")
     assert said.code == 0
     assert "preset imagenet, for it takes colours first" in said.err
-    assert "nothing written" in said.out
+    assert "nothing was written" in said.err
     assert proposed(project) == {}
 
 

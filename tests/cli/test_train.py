@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from curate import Project
 from curate.cli.main import app
 from curate.errors import ExitCode
-from curate.learning import TrainRequest
 from curate.models import PrelabelRequest
+from curate.training import TrainRequest
 from tests.assist.scenery import (
     CLASSES,
     of_one_class,
@@ -117,6 +117,7 @@ def test_status_says_whether_proposals_pay(folder: Path) -> None:
 
 
 def test_status_without_decisions_says_nothing_of_them(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").touch()
     assert "pays" not in answered(tmp_path, "status")
 
 
@@ -127,6 +128,7 @@ def test_status_without_decisions_says_nothing_of_them(tmp_path: Path) -> None:
         (("train", "--backbone", "nothing.onnx", "--trust", "model"), "nothing to learn from"),
         (("evaluate", "--model", "nothing.onnx"), "there is no model nothing.onnx"),
         (("evaluate", "--manifest", "v0009"), "v0009"),
+        (("evaluate", "--split", "val"), "--split is one of a manifest's"),
         (("queue", "interesting"), "known are: uncertain, suspects, different, random"),
     ],
 )

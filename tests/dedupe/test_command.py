@@ -136,9 +136,10 @@ def test_flags_that_contradict_are_refused(project: Path, words: tuple[str, ...]
 @pytest.mark.parametrize(
     "words", [("dedupe",), ("dedupe", "--dry-run"), ("dedupe", "--undo"), ("include", "a")]
 )
-def test_an_empty_folder_stays_empty(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_project_without_a_catalog_gets_none(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "curate.toml").touch()
     assert run(tmp_path, *words).code == (2 if words[0] == "include" else 0)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["curate.toml"]
 
 
 def test_a_dry_run_of_anything_changes_nothing(project: Path, tmp_path: Path) -> None:

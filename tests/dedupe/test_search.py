@@ -154,7 +154,9 @@ def test_an_included_image_stays_in_whatever_is_searched(world: World) -> None:
     a, b, c = Image("a", BASE), Image("b", BASE, width_px=200), Image("c", BASE, width_px=300)
     add(world.db, [a, b])
     world.dedupe()
-    assert groups.include(world.db, a.id, 1.0) == "near_duplicate"
+    assert groups.why_excluded(world.db, a.id) == "near_duplicate"
+    groups.include(world.db, a.id, 1.0)
+    assert groups.why_excluded(world.db, a.id) is None
     world.dedupe()
     assert not left_out(world.db)
     add(world.db, [c])

@@ -19,7 +19,8 @@ from curate.catalog import class_lists
 from curate.catalog.annotations import history
 from curate.catalog.candidates import Outcome, record
 from curate.catalog.database import Database
-from curate.label.labelme_file import REVIEWED, SUFFIX
+from curate.flags import REVIEWED
+from curate.label.labelme_file import SUFFIX
 from curate.label.labelme_folder import INDEX
 from curate.records import Annotation
 from curate.store import Store

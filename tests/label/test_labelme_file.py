@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.label.labelme_file import REVIEWED, BadFileError, flag_names, prefilled, read
+from curate.flags import REVIEWED, flag_names
+from curate.label.labelme_file import BadFileError, prefilled, read
 
 
 def written(folder: Path, content: bytes | str) -> Path:

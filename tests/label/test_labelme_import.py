@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from curate.catalog.database import Database, writer_lock
 from curate.catalog.queues import Queued, write_queue
 from curate.errors import CurateError, LockedError, PackError, UsageError
-from curate.label.labelme_file import REVIEWED
+from curate.flags import REVIEWED
 from curate.labeling import Asked, Labeling, Session
 from curate.people import People
 from curate.project import Project

@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from curate.label.labelme_file import REVIEWED
+from curate.flags import REVIEWED
 from curate.labeling import Asked, Labeling
 from curate.project import Project
 from curate.records import Annotation, Kind

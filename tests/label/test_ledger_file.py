@@ -176,6 +176,25 @@ def test_a_session_leaves_one_dated_copy_a_day(tmp_path: Path) -> None:
         assert len(list(copies.iterdir())) == 2, "another project of that name has its own"
 
 
+def test_a_project_that_has_copies_written_elsewhere_says_so_once(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    one = tmp_path / "one"
+    project(one, 3).close()
+    (one / "curate.toml").write_text(f'[label]\nbackup_dir = "{copies}"\n')
+    told: list[str] = []
+    with Project(one, notify=told.append) as here:
+        add(here.people, label(0, "a"))
+        add(here.people, label(1, "a"))
+    assert len(list(copies.iterdir())) == 1
+    assert told == [
+        f'{one / "curate.toml"} sets backup_dir = "{copies}": copies of all annotations go there.'
+    ]
+    environ = {"CURATE_LABEL_BACKUP_DIR": str(tmp_path / "own")}
+    with Project(one, environ=environ, notify=told.append) as here:
+        add(here.people, label(2, "a"))
+    assert len(told) == 1, "whoever sets it knows"
+
+
 def test_a_long_session_leaves_copies_on_its_way(tmp_path: Path) -> None:
     copies = tmp_path / "copies"
     flags = {"label__backup_dir": str(copies), "label__backup_every": 5}

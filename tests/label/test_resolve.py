@@ -114,10 +114,29 @@ def test_several_classes_are_a_conflict_where_one_is_allowed() -> None:
 def test_classes_that_are_not_listed_do_not_count() -> None:
     listed = Rules(names=frozenset({"a"}))
     assert resolved(listed, decisions=[label(1, "a", "z")]).classes == ("a",)
-    assert resolved(listed, decisions=[label(1, "z")]).origin is Origin.HUMAN
     assert resolved(listed, hints=("z",)).origin is None
     assert resolved(listed, hints=("",)).origin is Origin.SOURCE
     assert resolved(listed, proposal=proposal("z"), thresholds={"": 0.1}).origin is None
+
+
+def test_what_people_label_only_with_classes_that_are_not_listed_is_no_negative() -> None:
+    listed = Rules(names=frozenset({"a"}))
+    found = resolved(listed, decisions=[label(1, "z", "y")], hints=("a",))
+    assert (found.classes, found.origin, found.outside) == ((), None, ("y", "z"))
+    assert (found.audited, found.annotators) == (True, ("ada",))
+    assert resolved(listed, decisions=[label(1)]).origin is Origin.HUMAN, "none of the classes"
+    assert resolved(decisions=[label(1, "z")]).outside == (), "every class counts without a list"
+
+
+def test_people_who_differ_only_outside_the_list_do_not_contradict_each_other() -> None:
+    listed = Rules(names=frozenset({"a"}))
+    two = [label(1, "y", by="ann"), label(1, "z", by="bob")]
+    assert resolved(listed, decisions=two).outside == ("y", "z")
+    assert resolved(listed, decisions=[*two, label(1, "a", by="eve")]).conflict
+    assert resolved(listed, decisions=[*two, label(1, by="eve")]).conflict
+    verdict = Verdict(("z",), 0.9)
+    agreed = resolved(listed, decisions=[*two, label(1, "a", by="eve")], verdict=verdict)
+    assert (agreed.origin, agreed.outside) == (None, ("z",))
 
 
 @st.composite
@@ -170,6 +189,10 @@ def test_a_label_is_sorted_counts_and_never_beside_a_conflict(
     if found.conflict:
         assert (found.classes, found.origin) == ((), None)
     assert found.audited == bool(evidence.decisions)
+    if found.outside:
+        assert rules.names is not None
+        assert not set(found.outside) & rules.names
+        assert (found.classes, found.origin, found.conflict) == ((), None, False)
 
 
 @given(evidences(), RULES)
@@ -177,7 +200,7 @@ def test_people_who_agree_have_the_last_word(evidence: Evidence, rules: Rules) -
     votes = [each for each in evidence.decisions if each.kind is not Kind.UNSURE]
     found = resolve(evidence, rules)
     if votes and not contradicts(votes) and not found.conflict:
-        assert found.origin is Origin.HUMAN
+        assert found.origin is (None if found.outside else Origin.HUMAN)
         assert found.rejected == (votes[0].kind is Kind.REJECT)
     if evidence.decisions:
         assert found.origin in (None, Origin.HUMAN, Origin.CONSENSUS)

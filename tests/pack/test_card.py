@@ -20,6 +20,8 @@ def info(**changes: Any) -> dict[str, Any]:
         "groups": 30,
         "classes": {"city": counts},
         "dropped": {},
+        "left_out": {},
+        "outside": {},
         "origins": {"human": 30},
         "licenses": {"CC0-1.0": 30},
         "sources": {"folder": 30},

@@ -214,10 +214,10 @@ def test_rejected_and_disputed_images_are_left_out_and_counted_as_that() -> None
     rows = [row(n, ["a"]) for n in range(4)]
     rows += [row(4, set_aside="rejected", label_origin=None)]
     rows += [row(5, set_aside="conflict", label_origin=None), row(6, label_origin=None)]
-    rows += [row(7, ["a"], width_px=10)]
+    rows += [row(7, ["a"], width_px=10), row(8, set_aside="outside", label_origin=None)]
     selection = select(table(rows), Recipe(where="width_px > 100"))
     counted = {reason: n for reason, n in selection.left_out.items() if n}
-    assert counted == {"rejected": 1, "conflict": 1, "unlabelled": 1, "where": 1}
+    assert counted == {"rejected": 1, "conflict": 1, "outside": 1, "unlabelled": 1, "where": 1}
     assert selection.rows.tolist() == [0, 1, 2, 3]
 
 

@@ -46,7 +46,8 @@ def test_status_counts_by_a_property(db: Database, tmp_path: Path) -> None:
     assert curate("status", "-C", tmp_path, "--by", "beauty").code == 2
 
 
-def test_counting_leaves_no_trace_in_an_empty_folder(tmp_path: Path) -> None:
+def test_counting_leaves_no_trace_where_there_is_no_catalog(tmp_path: Path) -> None:
+    (tmp_path / "curate.toml").touch()
     said = curate("status", "-C", tmp_path, "--by", "source", "--json")
     assert said.document == {"by": "source", "images": {}}
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["curate.toml"]

@@ -394,6 +394,42 @@ def test_parquet_without_types_is_read_by_its_columns(tmp_path: Path) -> None:
     assert classes(read(path)[0]) == {"cat": 1}
 
 
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("has_bytes", ["all", "none", "some"])
+def test_rows_with_and_without_bytes_are_told_apart(
+    has_bytes: str, statistics: bool, tmp_path: Path
+) -> None:
+    holds = [has_bytes == "all" or (has_bytes == "some" and n % 2 == 0) for n in range(70)]
+    cells = [
+        {
+            "bytes": made.picture(n) if held else None,
+            "path": made.put(tmp_path / f"{n}.jpg", n).name,
+        }
+        for n, held in enumerate(holds)
+    ]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array(cells, kind), "label": ["cat"] * 70})
+    pq.write_table(table, tmp_path / "images.parquet", 40, write_statistics=statistics)
+    found, left = read(tmp_path / "images.parquet")
+    assert not left
+    assert ["#row=" in each.url for each in found] == holds
+    assert [
+        int(each.url.partition("#row=")[2].partition("&")[0]) for each in found if "#" in each.url
+    ] == [n for n, held in enumerate(holds) if held]
+
+
+def test_images_are_not_read_to_be_listed(tmp_path: Path) -> None:
+    path = tmp_path / "images.parquet"
+    pq.write_table(made.hub_table(range(8)), path, compression="none", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    first = pq.ParquetFile(path).metadata.row_group(0).column(0).data_page_offset
+    data[first : first + 16] = b"\xff" * 16
+    path.write_bytes(data)
+    with pytest.raises(OSError, match="page header"):
+        pq.read_table(path)
+    assert len(read(path)[0]) == 8
+
+
 def test_a_label_without_a_name_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "images.parquet"
     few = {**made.FEATURES, "label": {"names": ["cat"], "_type": "ClassLabel"}}

@@ -8,14 +8,13 @@ header is read once more: Labelme refuses a file that gives others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from curate.flags import REVIEWED, flag_names
 from curate.pack.export.base import Context, Format, Item, Placed
 from curate.pack.export.files import write_json
 
-REVIEWED = "reviewed"
 VERSION = "5.5.0"
 """Of the file format that the JSON says it has; newer Labelmes read it as their own."""
 _TURNED = (5, 6, 7, 8)
@@ -28,7 +27,7 @@ class LabelmeWriter:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._flags = flags_of(context.classes)
+        self._flags = flag_names(context.classes)
 
     def where(self, item: Item) -> str:
         """Return `SPLIT/IMAGE`."""
@@ -61,24 +60,6 @@ class LabelmeWriter:
     def front(self) -> str:
         """Return nothing."""
         return ""
-
-
-def flags_of(classes: Iterable[str]) -> dict[str, str]:
-    """Return a flag for each class: one line, and none of them `reviewed`.
-
-    Example:
-        >>> flags_of(["beach", "reviewed"])
-        {'beach': 'beach', 'reviewed (class)': 'reviewed'}
-    """
-    flags: dict[str, str] = {}
-    for name in classes:
-        plain = " ".join(name.split()) or "(blank)"
-        flag, number = plain, 1
-        while flag in flags or flag == REVIEWED:
-            flag = f"{plain} (class)" if number == 1 else f"{plain} (class {number})"
-            number += 1
-        flags[flag] = name
-    return flags
 
 
 def _as_displayed(path: Path, placed: Placed) -> tuple[int | None, int | None]:

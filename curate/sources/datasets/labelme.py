@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import SourceError
+from curate.flags import REVIEWED
 from curate.sources.datasets.base import (
     Entry,
     Files,
@@ -27,7 +28,6 @@ from curate.sources.datasets.base import (
     split_of,
 )
 
-REVIEWED = "reviewed"
 _IGNORED = "__ignore__"
 _PROBED = 20
 """Files that are looked into, before a folder is none of Labelme's."""

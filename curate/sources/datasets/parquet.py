@@ -7,6 +7,7 @@ is unpacked to the disk first. Splits are told by the names of files and folders
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +26,10 @@ from curate.sources.datasets.base import (
 )
 from curate.sources.datasets.features import Roles, features_of, roles
 
+BATCH_ROWS = 32
+"""Rows in memory at a time: each may hold an image of some megabytes."""
+_BUFFER_BYTES = 1024 * 1024
+"""Read at a time; without a bound, it would be a row group."""
 _SUFFIXES = {".parquet", ".pq"}
 
 
@@ -74,7 +79,7 @@ def _opened(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} is not a readable Parquet file: {error}") from error
 
@@ -95,24 +100,56 @@ def _entries(path: Path, below: str, options: Options) -> Found:
 
 def _rows(path: Path, file: Any, found: Roles, side: str | None, files: Files) -> Found:
     number = 0
+    plain = [name for name in (found.label, *found.rest) if name]
     for group in range(file.num_row_groups):
-        # Whether a row has bytes is asked of the row group alone, one at a time.
-        columns = [name for name in (found.label, *found.rest) if name]
-        has, paths = _images(file, group, found.image)
-        table = file.read_row_group(group, columns=columns)
-        values = {name: table.column(name).to_pylist() for name in columns}
-        for i in range(len(has)):
-            row = {name: column[i] for name, column in values.items()}
-            yield row_entry(path, number, has[i], paths[i], row, found, side, files)
-            number += 1
+        for batch, has, named in _batches(file, group, found.image, plain):
+            values = {name: batch.column(name).to_pylist() for name in plain}
+            for i in range(batch.num_rows):
+                row = {name: column[i] for name, column in values.items()}
+                yield row_entry(path, number, has[i], named[i], row, found, side, files)
+                number += 1
 
 
-def _images(file: Any, group: int, name: str) -> tuple[list[bool], list[str]]:
+def _batches(
+    file: Any, group: int, image: str, plain: Sequence[str]
+) -> Iterator[tuple[Any, list[bool], list[str]]]:
+    """Yield some rows at a time: the batch, which rows have bytes, and what their paths are called.
+
+    Where the file's statistics say that all of a row group have bytes, or none, these are not
+    read: a row group may hold gigabytes of them.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    column = file.read_row_group(group, columns=[name]).column(name)
-    return image_cells(column, pa, pc)
+    kind = file.schema_arrow.field(image).type
+    is_struct = pa.types.is_struct(kind)
+    has_path = is_struct and kind.get_field_index("path") >= 0
+    columns = [*([f"{image}.path"] if has_path else []), *plain]
+    all_alike = _all_have_bytes(file.metadata.row_group(group), image, is_struct=is_struct)
+    if all_alike is None or not columns:
+        for batch in file.iter_batches(BATCH_ROWS, [group], columns=[image, *plain]):
+            yield batch, *image_cells(batch.column(image), pa, pc)
+        return
+    for batch in file.iter_batches(BATCH_ROWS, [group], columns=columns):
+        named = [""] * batch.num_rows
+        if has_path:
+            paths = pc.struct_field(batch.column(image), "path")
+            named = [each or "" for each in paths.to_pylist()]
+        yield batch, [all_alike] * batch.num_rows, named
+
+
+def _all_have_bytes(group: Any, image: str, *, is_struct: bool) -> bool | None:
+    """Return whether all rows of a group have bytes, or none has; None: not known, or neither."""
+    wanted = f"{image}.bytes" if is_struct else image
+    for column in (group.column(place) for place in range(group.num_columns)):
+        if column.path_in_schema == wanted:
+            told = column.statistics
+            if told is None or not told.has_null_count:
+                return None
+            if told.null_count == 0:
+                return True
+            return False if told.null_count == group.num_rows else None
+    return None
 
 
 def image_cells(column: Any, pa: Any, pc: Any) -> tuple[list[bool], list[str]]:

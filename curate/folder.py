@@ -1,0 +1,158 @@
+"""The project folder, opened: its settings, its catalog and its images, and whom to tell.
+
+What ties rooms together (`curate.importing`, `curate.dataset`, …) works on one of these and
+knows nothing of `curate.project`, which hands all of it out.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from curate import config
+from curate.catalog import counts, searches
+from curate.catalog.counts import ClassCount, Counts
+from curate.catalog.database import MEMORY, NAME, Database
+from curate.errors import NoProjectError, StoreError, UsageError
+from curate.exporting import MANIFESTS
+from curate.progress import Progress, silent
+from curate.store import Store
+
+if TYPE_CHECKING:
+    from curate.exporting import Manifests
+    from curate.finding import Finder
+    from curate.people import People
+
+
+class ProjectFolder:
+    """A folder that is or becomes a project.
+
+    Args:
+        folder: any folder; made when something is first written.
+        flags: settings that win over environment and curate.toml, as `"section.key": value`.
+        environ: the environment.
+        progress: told of long work.
+        notify: told, a sentence each, what a person should know.
+        clock: Unix seconds.
+
+    Raises:
+        UsageError: there is a file of that name, or a flag's value cannot be used.
+        ConfigError: curate.toml or the environment cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path = ".",
+        *,
+        flags: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        progress: Progress = silent,
+        notify: Callable[[str], None] = lambda _text: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = Path(folder)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"the project {self.folder} is not a folder", "give one with -C")
+        self.environ = os.environ if environ is None else environ
+        self.settings = config.load(self.folder, self.environ, flags or {})
+        self.store = Store(self.folder / "images")
+        self.progress = progress
+        self.notify = notify
+        self.clock = clock
+        self._db: Database | None = None
+        self._people: People | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the catalog."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a catalog."""
+        return (self.folder / NAME).is_file()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is a project: it holds a catalog, settings, or a manifest."""
+        return (
+            self.exists
+            or (self.folder / config.CONFIG_NAME).is_file()
+            or any((self.folder / MANIFESTS).glob("v[0-9]*"))
+        )
+
+    def require(self) -> None:
+        """Refuse a folder in which nothing was begun.
+
+        Raises:
+            NoProjectError: that is so.
+        """
+        if self.is_begun:
+            return
+        there = self.folder.resolve()
+        raise NoProjectError(
+            f"there is no project in {there}{'' if there.is_dir() else ', which does not exist'}",
+            "`curate fetch` or `curate import` begins one, and -C DIR names another folder",
+        )
+
+    @property
+    def db(self) -> Database:
+        """The catalog, made if there is none, opened when first used."""
+        if self._db is None or self._db.path is MEMORY:
+            self.close()
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot make {self.folder}: {error.strerror}") from error
+            self._db = Database(self.folder / NAME)
+        return self._db
+
+    def look(self) -> Database:
+        """Return the catalog for reading; an empty one, that leaves no trace, if there is none."""
+        if self._db is None and not self.exists:
+            self._db = Database(MEMORY)
+        return self._db or self.db
+
+    def made(self) -> Path:
+        """Return the folder, which exists now."""
+        return self.db.path.parent
+
+    def finder(self) -> Finder:
+        """Return what opens sources and searches them."""
+        from curate.finding import Finder
+
+        told = self.notify, self.progress, self.clock
+        return Finder(self.settings, self.environ, *told, self.folder)
+
+    def status(self) -> tuple[Counts, list[ClassCount], dict[str, int]]:
+        """Return counts, classes under their names of now, and skipped rows by reason."""
+        db = self.look()
+        classes = counts.merged(db, counts.class_counts(db), self.people.renames().name)
+        return counts.counts(db), classes, searches.skipped_rows(db)
+
+    @property
+    def people(self) -> People:
+        """Annotations, and the labels that follow from them."""
+        from curate.people import People
+
+        db = self.look()
+        if self._people is None or self._people.db is not db:
+            self._people = People(db, self.settings, self.clock, self.progress, self.notify)
+        return self._people
+
+    @property
+    def manifests(self) -> Manifests:
+        """The manifests that there are: to look at, compare, check and export."""
+        from curate.exporting import Manifests
+
+        return Manifests(self.folder, self.progress)
