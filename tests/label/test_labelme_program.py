@@ -254,6 +254,18 @@ def test_a_half_written_file_is_waited_for_and_read_when_it_is_whole(tmp_path: P
     assert said(tmp_path / "p") == [(only[:8], "ann", ("city",))]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_display_that_does_not_answer_is_told_from_a_crash(version: str, tmp_path: Path) -> None:
+    make_project(tmp_path / "p", [[]])
+    env = {**person(tmp_path, version, []), "DISPLAY": ":4711"}
+    del env["QT_QPA_PLATFORM"]
+    done = label(tmp_path / "p", env=env)
+    assert done.code == 1
+    assert "Labelme could not open a window" in done.err
+    assert "libxcb-cursor0" in done.err
+
+
 def test_labelme_that_does_not_start_says_why(tmp_path: Path) -> None:
     make_project(tmp_path / "p", [[]])
     env = fake_labelme(tmp_path, "print('qt.qpa.xcb: could not connect'); sys.exit(3)")
