@@ -89,6 +89,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what tests of full size have counted and measured."""
+    told = [
+        f"{what}: {value}"
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call"
+        for what, value in report.user_properties
+    ]
+    if FULL and told:
+        terminalreporter.section("counted")
+        terminalreporter.write_line("\n".join(told))
+
+
 @pytest.fixture
 def curl_strays(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Addresses beyond loopback that libcurl was kept from; any left at the end is an error."""

@@ -3,7 +3,8 @@
 
 import { Away, Stranger, get, post } from "./server.js";
 
-const PAGES_AHEAD = 2;
+// So that a person can go on for a minute or two while the server is away.
+export const PAGES_AHEAD = 5;
 const IMAGES_KNOWN = 3000;
 
 export class Work extends EventTarget {
