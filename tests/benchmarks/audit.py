@@ -47,6 +47,9 @@ CLASSES: Final = 50
 PHOTOS: Final = 400
 """Images that are looked at."""
 PHOTO_PX: Final = (1024, 768)
+SHEET_PX: Final = (2048, 1536)
+"""Pictures that photos are cut from: drawing one costs more than all else here."""
+PHOTOS_A_SHEET: Final = 20
 TOGETHER: Final = 1000
 """Rows written at a time."""
 PAGES: Final = 8
@@ -61,18 +64,20 @@ _SHOWN: Final = """(before) => [...document.querySelectorAll(".tile")].length ==
 _PICTURES: Final = f"""(before) => ({_SHOWN})(before)
     && document.querySelectorAll(".well img.there").length === 20"""
 _SAVED: Final = """() => document.getElementById("saved").dataset.state === "saved"
-    && document.querySelector(".tile[data-standing=label][data-saved=true]") !== null"""
+    && document.querySelector(".tile[aria-selected=true][data-saved=true]") !== null
+    && document.querySelector(".tile[aria-selected=true][data-standing=label]") !== null"""
 _SINCE_START: Final = """(holds) => {
-    window.since = {};
-    const look = () => {
-        for (const [what, when] of Object.entries(holds)) {
-            if (!(what in window.since) && document.body && when("")) {
-                window.since[what] = performance.now();
+    window.since = new Promise((resolve) => {
+        const since = {};
+        const look = () => {
+            for (const [what, when] of Object.entries(holds)) {
+                if (!since[what] && when("")) since[what] = performance.now();
             }
-        }
-        if (Object.keys(window.since).length < Object.keys(holds).length) requestAnimationFrame(look);
-    };
-    look();
+            if (Object.keys(since).length < Object.keys(holds).length) requestAnimationFrame(look);
+            else resolve(since);
+        };
+        look();
+    });
 }"""
 _SINCE_KEY: Final = """(holds) => {
     const before = document.querySelector(".tile").dataset.image;
@@ -111,10 +116,22 @@ class Round:
     """Largest resident memory of the server."""
 
 
+def photographs() -> Iterator[bytes]:
+    """Yield JPEGs that cost a decoder what photos cost, each another one."""
+    rng = np.random.default_rng(0)
+    room = [sheet - photo for sheet, photo in zip(SHEET_PX, PHOTO_PX, strict=True)]
+    while True:
+        sheet = render(rng, SHEET_PX)
+        for _ in range(PHOTOS_A_SHEET):
+            left, top = (int(rng.integers(each)) for each in room)
+            cut = sheet.crop((left, top, left + PHOTO_PX[0], top + PHOTO_PX[1]))
+            yield encode(cut, 85, progressive=False)
+
+
 def make_project(folder: Path, n: int) -> None:
     """Write a project of n images with proposals; the least certain are photos."""
     rng = random.Random(0)
-    shapes = np.random.default_rng(0)
+    photos = photographs()
     names = tuple(f"class {number:02d}" for number in range(CLASSES))
     (folder / "curate.toml").write_text(f"[classes]\nnames = {json.dumps(names)}\n")
     store, db = Store(folder / "images"), Database(folder / NAME)
@@ -124,7 +141,7 @@ def make_project(folder: Path, n: int) -> None:
         candidates, outcomes, proposals = [], [], []
         for number in range(start, min(n, start + TOGETHER)):
             is_photo = number < PHOTOS
-            data = encode(render(shapes, PHOTO_PX), 85, False) if is_photo else picture(number)
+            data = next(photos) if is_photo else picture(number)
             image_id = sha256(data).hexdigest()
             path = store.path(image_id, "jpeg")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +182,6 @@ def audit(folder: Path, work: Path) -> Iterator[tuple[subprocess.Popen[str], str
 def since_start(page: Page, address: str) -> Mapping[str, float]:
     """Open an address; return the milliseconds until tiles and pictures were there."""
     page.goto(address)
-    page.wait_for_function("window.since?.pictures > 0", timeout=READ_WITHIN_S * 1000)
     found: dict[str, float] = page.evaluate("window.since")
     return found
 
@@ -196,7 +212,9 @@ def one_round(browser: Any, folder: Path, work: Path) -> Round:
         for number in range(PAGES):
             page.wait_for_timeout(300)
             page.keyboard.press("asdghjkl"[number])
-            saved.append(since_key(page, _SAVED.replace(".tile[", ".tile[aria-selected=true]["), "2"))
+            saved.append(
+                since_key(page, _SAVED.replace(".tile[", ".tile[aria-selected=true]["), "2")
+            )
         context.close()
         peak = peak_mib(process.pid)
     return Round(

@@ -98,7 +98,7 @@ def rampage(world: World, operations: int, kills: int, seed: int = 1) -> Crowd:
         killer.start()
         try:
             while done < operations:
-                done += crowd.rename() if crowd.rng.random() < 0.01 else crowd.decide()
+                done += crowd.rename() if crowd.rng.random() < 0.05 else crowd.decide()
         finally:
             stop.set()
             killer.join()
