@@ -151,6 +151,10 @@ class Audit {
   /** Confirm all images of the page that are not decided, and go on. */
   async confirmRest() {
     const open = this.work.images.map((image) => this.work.tile(image)).filter((tile) => this.work.isOpen(tile));
+    if (this.tiles.scrollToUnseen(open.map((tile) => tile.image_id))) {
+      say("There is more below that has not been on the screen: look at it, then confirm the rest");
+      return;
+    }
     const [sure, bare] = [[], []];
     for (const tile of open) (this.work.answer(tile) ? sure : bare).push(tile);
     this.work.decide(

@@ -10,6 +10,11 @@ const STATES = {
   rejected: "rejected", all: "in all",
 };
 
+const EMPTY = {
+  open: "Nothing left to do here", done: "Nothing is decided yet", unsure: "Nothing is unsure",
+  conflict: "There are no conflicts", rejected: "Nothing is rejected", all: "Nothing here",
+};
+
 export class Bar {
   constructor(work, keys, clock, acts) {
     this.work = work;
@@ -63,6 +68,8 @@ export class Bar {
         : `Page ${at + 1} · ${this.many().toLocaleString("en")} ${STATES[view.state]}`;
     $("heading-words").textContent = words;
     $("next").disabled = at + 1 >= pages.length;
+    $("previous").disabled = !images.length;
+    if (!images.length) this.drawPressed(null);
     this.showFilters(view, size);
     this.drawEmpty();
   }
@@ -70,7 +77,7 @@ export class Bar {
   /** Images of the view: the newest count where there is one. */
   many() {
     const { counts, view, total } = this.work;
-    if (view.state !== "open" || !counts || (view.queue && view.name !== null)) return total;
+    if (view.state !== "open" || !counts) return total;
     return view.name === null ? counts.states.open : (counts.classes[view.name]?.open ?? 0);
   }
 
@@ -80,7 +87,7 @@ export class Bar {
     if (!isEmpty) return;
     const { state } = this.work.view;
     const nothing = !this.work.info.images;
-    $("empty-title").textContent = nothing ? "There are no images yet" : state === "open" ? "Nothing left to do here" : "Nothing here";
+    $("empty-title").textContent = nothing ? "There are no images yet" : EMPTY[state];
     $("empty-words").textContent = nothing
       ? "Fetch or import some, and reload this page."
       : "Choose another class, queue or state at the side, or look at everything once more.";

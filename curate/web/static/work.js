@@ -239,7 +239,7 @@ export class Work extends EventTarget {
     const proposed = tile.proposed ? { kind: "label", classes: tile.proposed } : null;
     if (tile.by === "queue") return proposed;
     if (tile.mine) return tile.mine;
-    if (tile.state === "done" && tile.others.length) return tile.others.find(isFirm);
+    if (tile.state === "done" || tile.state === "rejected") return tile.others.find(isFirm);
     return proposed;
   }
 
