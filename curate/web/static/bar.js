@@ -105,7 +105,7 @@ export class Bar {
     $("done-words").textContent = `${done.toLocaleString("en")} of ${all.toLocaleString("en")}`;
     const pace = this.clock.pace();
     const parts = [];
-    if (pace) parts.push(`${Math.round(pace)} a minute`, `${left(states.open / pace)} left`);
+    if (pace && states.open) parts.push(`${Math.round(pace)} a minute`, `${left(states.open / pace)} left`);
     else if (all) parts.push(`${Math.floor((100 * done) / all)} % decided`);
     if (states.conflict) parts.push(plural(states.conflict, "conflict"));
     $("pace-words").textContent = parts.join(" · ");
@@ -179,7 +179,7 @@ export class Bar {
         return button;
       }),
       this.button("none", "0", () => this.acts.none(), "class-button plain"),
-      this.button(classes.length > MOST_BUTTONS ? `${classes.length - MOST_BUTTONS} more` : "other", "/", () => this.acts.openPalette(), "class-button plain"),
+      this.button(classes.length > MOST_BUTTONS ? `${classes.length - MOST_BUTTONS} more` : "other", "/", () => this.acts.openPalette(), "class-button plain", "Choose a class by its name"),
     );
     $("bar-actions").replaceChildren(
       this.button("Unsure", "u", () => this.acts.unsure()),
