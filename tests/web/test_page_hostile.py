@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -26,9 +27,10 @@ from curate.catalog.queues import Queued, write_queue
 from curate.cli.main import app
 from curate.project import Project
 from curate.records import Annotation, Kind
+from tests.assist.made import classifier, saved
 from tests.fakes.bodies import encoded
 from tests.fakes.misbehaving import Misbehaving
-from tests.fetch.command import curate, environment
+from tests.fetch.command import curate, environment, start
 from tests.label.labelme_world import folders
 from tests.sources.archives import DWC, MULTIMEDIA, meta, table, zipped
 from tests.sources.gbif_world import World as Gbif
@@ -300,3 +302,31 @@ def test_no_name_that_gbif_says_becomes_a_script(browser: Browser, tmp_path: Pat
     decide(world, SOME)
     look_at_everything(world, browser, SOME)
     look_at_pages(project, browser)
+
+
+def test_no_class_of_a_model_that_is_served_becomes_a_script(
+    browser: Browser, tmp_path: Path
+) -> None:
+    names = TEXTS[:20:2]  # the page shows the ten best
+    notes = {"curate.classes": json.dumps(names), "curate.exclusive": "true"}
+    made = classifier(notes=notes, weights=np.linspace(0, 1, 30).reshape(3, 10))
+    model, photo = tmp_path / f"{FILE_NAMES[1]}.onnx", tmp_path / f"{FILE_NAMES[2]}.jpg"
+    photo.write_bytes(picture(0))
+    words = ("serve", "--model", saved(made, model), "--port", 0, "--preset", "unit")
+    process = start(*words)
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        with user(browser) as person:
+            asked = watch(person)
+            person.page.goto(url)
+            person.wait("() => document.getElementById('model').textContent.length > 3")
+            person.page.locator("#file").set_input_files(photo)
+            person.wait("() => document.querySelectorAll('#scores th').length === 10")
+            shown = set(person.page.locator("#scores th").all_text_contents())
+            assert shown == set(names)
+            assert FILE_NAMES[1] in person.words("model")
+            check(person, [each for each in asked if not each.startswith("blob:")], url)
+    finally:
+        process.terminate()
+        process.communicate()
