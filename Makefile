@@ -32,8 +32,8 @@ test-all: $(VENV)/.installed-test ## all tests
 slow: $(VENV)/.installed-test ## only the slow tests
 	$(BIN)/python -m pytest -m slow -n auto --dist loadscope $(PYTEST_ARGS)
 
-# The size of each is in tests/full.py's `size`; `-v` says which, the end what was counted.
-full: $(VENV)/.installed-test ## the tests whose size was promised, at that size (half an hour)
+# With Chromium, and Labelme from `make labelme`. The end of the output says what was counted.
+full: $(VENV)/.installed-test ## the evidence of what is promised, at its full size (half an hour)
 	CURATE_FULL=1 $(BIN)/python -m pytest -m full -v -n auto --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-lint ## ruff, mypy, the rules for imports

@@ -15,6 +15,8 @@ from curate.records import Annotation, Kind
 from tests.label.ledgers import label, said
 from tests.label.simulated import TWO, UNEVEN, simulated
 
+pytestmark = pytest.mark.full
+
 KRIPPENDORFF = {  # "Computing Krippendorff's Alpha-Reliability", 2011, section C: nominal .743
     "A": "1 2 3 3 2 1 4 1 2 . . .",
     "B": "1 2 3 3 2 2 4 1 2 5 . 3",
