@@ -58,7 +58,9 @@ def test_a_minute_without_a_server_costs_nothing(
     world = make_world(tmp_path / "project", 140)
     flags = ("--annotator", "anna", "--port", "0")
     with served(world, *flags) as server, user(browser, server.link) as anna:
-        anna.wait("() => document.querySelectorAll('.well img.there').length === 20")
+        # This page and the next five are there, with their pictures.
+        asked = "performance.getEntriesByType('resource').filter(({ name }) => /thumb/.test(name))"
+        anna.wait(f"() => {asked}.length === 120")
         anna.press(KEYS[world.truth[anna.shown()[0]["id"]]])
         anna.wait_saved()
         server.kill()
@@ -95,7 +97,7 @@ def go_on_for(anna: User, truth: Mapping[str, str], seconds: float) -> int:
         if made % 5 == 0:
             anna.press("z", "Shift+Z")
             made += 2
-        anna.page.wait_for_timeout(400)
+        anna.page.wait_for_timeout(600)
     return made
 
 
