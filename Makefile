@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help demo test test-all slow lint format reference docs bench labelme clean
+.PHONY: help demo test test-all slow full lint format reference docs bench labelme clean
 
 help: ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,10 @@ test-all: $(VENV)/.installed-test ## all tests
 
 slow: $(VENV)/.installed-test ## only the slow tests
 	$(BIN)/python -m pytest -m slow -n auto --dist loadscope $(PYTEST_ARGS)
+
+# With Chromium, and Labelme from `make labelme`. The end of the output says what was counted.
+full: $(VENV)/.installed-test ## the evidence of what is promised, at its full size (half an hour)
+	CURATE_FULL=1 $(BIN)/python -m pytest -m full -v -n auto --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-lint ## ruff, mypy, the rules for imports
 	$(BIN)/ruff check .

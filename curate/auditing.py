@@ -230,7 +230,9 @@ class Auditing:
         self.refresh()
         return {
             "states": self.grid.counts(person, queue),
-            "classes": {name: asdict(n) for name, n in self.grid.class_counts(person).items()},
+            "classes": {
+                name: asdict(n) for name, n in self.grid.class_counts(person, queue).items()
+            },
         }
 
     def tiles(self, annotator: str, image_ids: Sequence[str], queue: str) -> list[Tile]:

@@ -176,6 +176,10 @@ class LabelSettings:
     consensus: str = _setting(
         "", "what people who disagree amount to: majority or dawid-skene; empty: a conflict"
     )
+    trusted: str = _setting(
+        "",
+        "whose decisions a consensus takes for true, and measures the others' by; empty: nobody's",
+    )
     threshold: float = _setting(
         0.0,
         "score from which a model's proposal is a label, where the model has no threshold of its "

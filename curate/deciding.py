@@ -58,7 +58,13 @@ class Deciding:
             CatalogError, StoreError: nothing was written.
         """
         wanted = [each for each in decisions if self._refusal(each.annotation) is None]
-        unseen = {each.annotation.key: self._unseen(each, wanted) for each in wanted}
+        unseen: dict[str, dict[str, Any] | None] = {}
+        for each in wanted:
+            # Who replaces what they decide in the same breath has not seen what that replaces.
+            known = each.base in unseen
+            unseen[each.annotation.key] = (
+                unseen[str(each.base)] if known else self._unseen(each, wanted)
+            )
         written = self._write([each.annotation for each in wanted])
         return [self._answer(each.annotation, written, unseen) for each in decisions]
 

@@ -225,7 +225,9 @@ class People:
         from curate.label.consensus import consensus
 
         votes = {str(each[0].image_id): each for each in self.decided()}
-        return consensus(votes, method, exclusive=self.class_list().exclusive)
+        trusted = self.settings.label.trusted.strip()
+        exclusive = self.class_list().exclusive
+        return consensus(votes, method, exclusive=exclusive, trusted=trusted)
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield the kept images whose label is a contradiction, by image id, then candidates."""

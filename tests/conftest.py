@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.full import FULL, TIMEOUT_S
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 REAL_HOME = Path.home().resolve()
 # Interpreters and caches may live below the home folder without being the user's things.
@@ -78,6 +80,26 @@ class _Guard:
 
 _guard = _Guard()
 sys.addaudithook(_guard)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give what runs at its full size the time for it."""
+    for item in items:
+        if FULL and item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what tests of full size have counted and measured."""
+    told = [
+        f"{what}: {value}"
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call"
+        for what, value in report.user_properties
+    ]
+    if FULL and told:
+        terminalreporter.section("counted")
+        terminalreporter.write_line("\n".join(told))
 
 
 @pytest.fixture

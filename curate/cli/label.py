@@ -129,8 +129,9 @@ def _label(session: Session, labeling: Labeling, *, prepare_only: bool) -> ExitC
     labeling.check()
     program = None
     if not prepare_only:
-        program = labelme_program.find(environ)
         labelme_program.check_display(environ)
+        program = labelme_program.find(environ)
+        labelme_program.check_version(program, environ)
     working = labeling.prepare()
     if working is None:
         session.say("every image is labelled: nothing waits")

@@ -2,8 +2,10 @@
 
 Majority counts heads. Dawid-Skene learns from all answers how often each person takes which
 class for which, and weighs them by it: better as soon as people differ in care and there are
-at least three of them. With an exclusive class list the whole answer is estimated, else each
-class by itself.
+at least three of them. Two have nothing but their disagreements to be told apart by, which
+suffices where classes are uneven and errors scattered, and misleads elsewhere; what a trusted
+third person says of some of the images makes up for it. With an exclusive class list the whole
+answer is estimated, else each class by itself.
 
 Source: Dawid and Skene 1979, doi:10.2307/2346806, by the library crowd-kit.
 """
@@ -30,7 +32,9 @@ Decide = Callable[[Sequence[Answer]], dict[str, tuple[str, float]]]
 _REJECTED, _YES, _NO = "\x00rejected", "yes", "no"
 
 
-def consensus(images: Votes, method: str, *, exclusive: bool) -> dict[str, Verdict]:
+def consensus(
+    images: Votes, method: str, *, exclusive: bool, trusted: str = ""
+) -> dict[str, Verdict]:
     """Return what people amount to; images on which they tie are absent.
 
     Args:
@@ -38,13 +42,14 @@ def consensus(images: Votes, method: str, *, exclusive: bool) -> dict[str, Verdi
             shows in all their answers.
         method: one of `METHODS`.
         exclusive: an image has one class at most.
+        trusted: whose answers are true, and what the others' are measured by; empty: nobody's.
 
     Raises:
         UsageError: no such method, or the packages it needs are not installed.
     """
     if method not in METHODS:
         raise UsageError(f"{method!r} is no way to a consensus", f"known are: {', '.join(METHODS)}")
-    decide = _majority if method == "majority" else _dawid_skene
+    decide = _by(method, trusted)
     votes = {
         image_id: [each for each in decisions if each.kind is not Kind.UNSURE]
         for image_id, decisions in images.items()
@@ -104,6 +109,16 @@ def _verdict(text: str, share: float) -> Verdict:
     return Verdict(tuple(text.split("\x1f")) if text else (), share)
 
 
+def _by(method: str, trusted: str) -> Decide:
+    def decide(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
+        known = {key: text for key, who, text in answers if who == trusted}
+        others = [each for each in answers if each[1] != trusted]
+        found = _majority(others) if method == "majority" else _dawid_skene(others, known)
+        return {**found, **{key: (text, 1.0) for key, text in known.items()}}
+
+    return decide
+
+
 def _majority(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
     by_image: dict[str, Counter[str]] = {}
     for key, _, text in answers:
@@ -116,8 +131,11 @@ def _majority(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
     return found
 
 
-def _dawid_skene(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
-    if len({text for _, _, text in answers}) < 2:
+def _dawid_skene(
+    answers: Sequence[Answer], known: Mapping[str, str]
+) -> dict[str, tuple[str, float]]:
+    texts = {text for _, _, text in answers}
+    if len(texts) < 2:
         return {key: (text, 1.0) for key, _, text in answers}
     try:
         import pandas as pd
@@ -127,11 +145,17 @@ def _dawid_skene(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
             "dawid-skene needs crowd-kit", "pip install 'curate[people]', or choose majority"
         ) from None
     # In one order, whatever the order of the rows: floating-point sums must not depend on it.
-    table = pd.DataFrame(sorted(answers), columns=["task", "worker", "label"])
+    # What is known to be something that nobody else ever said teaches nothing about anybody.
+    table = pd.DataFrame(
+        sorted(each for each in answers if known.get(each[0], each[2]) in texts),
+        columns=["task", "worker", "label"],
+    )
+    tasks = set(table["task"])
+    true = pd.Series({key: text for key, text in sorted(known.items()) if key in tasks}, dtype=str)
     with warnings.catch_warnings():
         # crowd-kit asks pandas for what a later version will not have.
         warnings.simplefilter("ignore", DeprecationWarning)
-        chances = DawidSkene(n_iter=100).fit_predict_proba(table)
+        chances = DawidSkene(n_iter=100).fit_predict_proba(table, true)
     names = [str(name) for name in chances.columns]
     shares = chances.to_numpy()
     found = {}

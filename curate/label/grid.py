@@ -230,14 +230,15 @@ class Grid:
         numbers = np.bincount(values, minlength=len(Standing))
         return {each.name.lower(): int(numbers[each]) for each in Standing}
 
-    def class_counts(self, person: str = "") -> dict[str, Count]:
+    def class_counts(self, person: str = "", queue: str = "") -> dict[str, Count]:
         """Count images by the class they have, else are proposed to have; "" is none of them."""
         decided = self._decided(person)
         combos = self._combos(decided)
         n = len(self.combos.values)
-        held = combos != NONE
+        held = (combos != NONE) & self._chosen(View("all", queue=queue, person=person))
         total = np.bincount(combos[held], minlength=n)
-        is_open = np.bincount(combos[held & (decided.standing == Standing.OPEN)], minlength=n)
+        held &= self._chosen(View("open", queue=queue, person=person))
+        is_open = np.bincount(combos[held], minlength=n)
         found: dict[str, list[int]] = {}
         for combo, names in enumerate(self.combos.values):
             for name in names or ("",):

@@ -89,16 +89,26 @@ def read(path: Path) -> Saved:
     after = path.stat()
     if _stamp(before) != _stamp(after):
         raise BadFileError("it changed while it was read")
-    image_path = document.get("imagePath")
     shapes = document.get("shapes")
     return Saved(
         flags=_ticked(document.get("flags")),
-        image_path=image_path.replace("\\", "/") if isinstance(image_path, str) else "",
+        image_path=_image_path(document.get("imagePath"), path.parent),
         embedded=_embedded(document.get("imageData")),
         n_shapes=len(shapes) if isinstance(shapes, list) else 0,
         saved_at=before.st_mtime,
         stamp=_stamp(before),
     )
+
+
+def _image_path(named: object, folder: Path) -> str:
+    """Return the path of the image; Windows writes it with backslashes, which names may hold."""
+    if not isinstance(named, str):
+        return ""
+    try:
+        is_name = "\\" in named and (folder / named).is_file()
+    except (OSError, ValueError):
+        is_name = False
+    return named if is_name else named.replace("\\", "/")
 
 
 def stamp(path: Path) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ end of that terminal, does not tear it down in the middle of a save.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,9 +22,16 @@ from curate.label.labelme_folder import FLAGS, LOG, Working
 VARIABLE = "CURATE_LABELME"
 """Environment variable that names the program. Not a setting of curate.toml: a project
 folder may come from somebody else, and must not name programs to be run."""
-INSTALL = "pipx install labelme"
+VERSIONS = (6, 7)
+"""Those whose files and windows are known."""
+_RANGE = f"'labelme>={VERSIONS[0]},<{VERSIONS[-1] + 1}'"
+INSTALL = f"pipx install {_RANGE}"
+ASKED_S = 10.0
+"""How long it may take to say its version."""
 STOP_S = 5.0
 """How long it may take to end before it is made to."""
+_NO_WINDOW = "no Qt platform plugin could be initialized"
+"""What Qt says before it aborts."""
 
 
 class LabelmeError(CurateError):
@@ -49,10 +57,58 @@ def find(environ: Mapping[str, str]) -> Path:
     if found is None:
         raise LabelmeError(
             "Labelme is not installed",
-            f"install it with `{INSTALL}` (or `python -m pip install labelme` in any "
-            f"environment, and {VARIABLE}=/path/to/labelme), or use `curate audit`",
+            f"install it with `{INSTALL}`, or name it with {VARIABLE}=/path/to/labelme, or use "
+            "`curate audit`",
         )
     return Path(found)
+
+
+def check_version(program: Path, environ: Mapping[str, str]) -> None:
+    """Make sure that this Labelme is one that we know; a wrapper script may be any.
+
+    Raises:
+        LabelmeError: it is older or newer.
+    """
+    python = _python(program, environ)
+    version = _version(python, program, environ) if python else ""
+    major = version.partition(".")[0]
+    if python and major.isdigit() and int(major) not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise LabelmeError(
+            f"{program} is Labelme {version}; versions {known} are supported",
+            f"run `{shlex.quote(python)} -m pip install {_RANGE}`",
+        )
+
+
+def _python(program: Path, environ: Mapping[str, str]) -> str | None:
+    """Return the Python that a script is run by; None if it is no script of Python's."""
+    try:
+        with program.open("rb") as script:
+            line = script.readline(500)
+    except OSError:
+        return None
+    words = line.decode("utf-8", "replace").removeprefix("#!").split()
+    if not line.startswith(b"#!") or not words or "python" not in Path(words[-1]).name:
+        return None
+    return shutil.which(words[-1], path=environ.get("PATH"))
+
+
+def _version(python: str, program: Path, environ: Mapping[str, str]) -> str:
+    """Ask a Python which Labelme it has: Labelme itself takes two seconds to say so."""
+    ask = "from importlib.metadata import version; print(version('labelme'))"
+    try:
+        done = subprocess.run(  # noqa: S603 - the Python that runs Labelme
+            [python, "-c", ask],
+            capture_output=True,
+            text=True,
+            timeout=ASKED_S,
+            env=dict(environ),
+            cwd=program.parent,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
 
 
 def check_display(environ: Mapping[str, str], platform: str = sys.platform) -> None:
@@ -112,13 +168,21 @@ def ended_badly(returncode: int, working: Working) -> LabelmeError | None:
     """Return what to say of the way Labelme ended; None if it was closed as usual."""
     if returncode == 0:
         return None
+    log = working.path / LOG
+    lines = _last_lines(log)
+    if returncode == -signal.SIGABRT and any(_NO_WINDOW in line for line in lines):
+        return LabelmeError(
+            "Labelme could not open a window: its display does not answer, or Qt misses a library",
+            f"{log} says which (on Debian mostly `sudo apt-get install libxcb-cursor0`); "
+            "`curate audit` needs a browser only",
+        )
     if returncode < 0:
         how = f"was ended by {_signal(-returncode)}"
     else:
         how = f"ended with exit code {returncode}"
-        if last := _last_line(working.path / LOG):
-            how += f": {last}"
-    return LabelmeError(f"Labelme {how}", f"what was saved is kept; see {working.path / LOG}")
+        if lines:
+            how += f": {lines[-1]}"
+    return LabelmeError(f"Labelme {how}", f"what was saved is kept; see {log}")
 
 
 def _signal(number: int) -> str:
@@ -128,12 +192,12 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _last_line(path: Path) -> str:
+def _last_lines(path: Path) -> list[str]:
     try:
         with path.open("rb") as log:
             log.seek(0, os.SEEK_END)
             log.seek(max(0, log.tell() - 4096))
             lines = log.read().decode("utf-8", "replace").splitlines()
     except OSError:
-        return ""
-    return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+        return []
+    return [line.strip()[:200] for line in lines if line.strip()]

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import archive, catalog, dedupe, fetch, learning, manifest, models, split
+from tests.benchmarks import (
+    archive,
+    audit,
+    catalog,
+    dedupe,
+    fetch,
+    learning,
+    manifest,
+    models,
+    split,
+)
 from tests.benchmarks.report import Options, write_section
 
 BENCHMARKS: Final[Mapping[str, tuple[str, Callable[[Options], str]]]] = {
@@ -19,6 +29,7 @@ BENCHMARKS: Final[Mapping[str, tuple[str, Callable[[Options], str]]]] = {
     "models": ("Pre-labelling", models.bench),
     "split": ("Splits", split.bench),
     "manifest": ("Manifests", manifest.bench),
+    "audit": ("The audit page", audit.bench),
 }
 PAGE: Final = Path("docs/benchmarks.md")
 

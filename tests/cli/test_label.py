@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,37 @@ def test_without_labelme_it_says_how_to_install_it(tmp_path: Path) -> None:
     make_project(tmp_path, [[]])
     done = label(tmp_path, PATH="/nowhere", DISPLAY=":0")
     assert done.exit_code == 1
-    assert "curate: Labelme is not installed (install it with `pipx install labelme`" in done.stderr
+    how = "install it with `pipx install 'labelme>=6,<8'`"
+    assert f"curate: Labelme is not installed ({how}" in done.stderr
+    assert done.stderr.count("\n") == 1
     named = label(tmp_path, CURATE_LABELME="/no/such", DISPLAY=":0")
     assert "CURATE_LABELME names /no/such, which is no program" in named.stderr
     assert not (tmp_path / "labeling").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "is_known"), [("5.11.4", False), ("6.3.1", True), ("7.0.0", True), ("8.0", False)]
+)
+def test_a_labelme_that_is_not_known_is_named_with_what_to_run(
+    version: str, is_known: bool, tmp_path: Path
+) -> None:
+    make_project(tmp_path / "p", [[]])
+    installed = tmp_path / "site" / f"labelme-{version}.dist-info"
+    installed.mkdir(parents=True)
+    metadata = f"Metadata-Version: 2.1\nName: labelme\nVersion: {version}\n"
+    (installed / "METADATA").write_text(metadata)
+    program = tmp_path / "labelme"
+    program.write_text(f"#!{sys.executable}\n")
+    program.chmod(0o755)
+    env = {"DISPLAY": ":0", "CURATE_LABELME": str(program), "PYTHONPATH": str(installed.parent)}
+    done = label(tmp_path / "p", **env)
+    assert (done.exit_code == 0) == is_known, done.output
+    if not is_known:
+        assert done.stderr == (
+            f"curate: {program} is Labelme {version}; versions 6 and 7 are supported "
+            f"(run `{sys.executable} -m pip install 'labelme>=6,<8'`)\n"
+        )
+        assert not (tmp_path / "p" / "labeling").exists()
 
 
 def test_without_a_display_it_says_so_before_anything_is_made(tmp_path: Path, program: str) -> None:
@@ -75,6 +103,7 @@ def test_without_a_display_it_says_so_before_anything_is_made(tmp_path: Path, pr
     assert done.exit_code == 1
     assert "there is no display for Labelme" in done.stderr
     assert "curate audit" in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "p" / "labeling").exists()
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 110.0
+from tests import full
+
+TIMEOUT_S = full.TIMEOUT_S if full.FULL else 110.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from curate.catalog import annotations as rows
 from curate.label.replay import Renames, newest
 from curate.records import Annotation, Kind
 from tests.catalog.rows import image_id
+from tests.full import size
 from tests.label.ledgers import decisions_table, label, project, rename, said, undo
 
 IMAGES = 20
@@ -117,6 +119,11 @@ def project_at(folder: Path):  # type: ignore[no-untyped-def] # a context manage
 
 
 @pytest.mark.slow
-def test_nothing_acknowledged_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
+@pytest.mark.full
+def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    n, kills = size(600, 10_000), size(12, 200)
     project(tmp_path, IMAGES).close()
-    killed_runs(tmp_path, n=600, kills=12, seed=1)
+    killed_runs(tmp_path, n, kills, seed=1)
+    record_property("operations of the ledger, kills -9", f"{n:,}, {kills}")

@@ -108,6 +108,9 @@ def test_people_who_disagree_are_a_conflict_or_a_consensus_as_configured(tmp_pat
         )
         assert found[image_id(0)].annotators == ("ada", "bob", "eve")
         assert found[image_id(1)].conflict, "a tie stays open"
+    flags = {"label.consensus": "majority", "label.trusted": "eve"}
+    with Project(tmp_path, flags=flags) as here:
+        assert labels(here.people)[image_id(0)].classes == ("b",)
 
 
 def test_a_new_decision_is_seen_by_whoever_reads_already(tmp_path: Path) -> None:

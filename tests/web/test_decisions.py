@@ -116,6 +116,21 @@ def test_what_replaces_an_unseen_decision_is_reported(world: World, anna: Caller
     assert len(world.ledger()) == 3
 
 
+def test_several_keys_in_one_breath_contradict_nobody(world: World, anna: Caller) -> None:
+    image = world.ids[0]
+    keys = [decision(f"key-{n}", image)["key"] for n in range(4)]
+    anna.post("/api/decisions", sent("anna", decision(keys[0], image, "beach")))
+    typed = [decision(keys[n], image, *NAMES[: n + 1], base=keys[n - 1]) for n in (1, 2)]
+    told = anna.post("/api/decisions", sent("anna", *typed))
+    assert [each["replaced"] for each in told["results"]] == [None, None]
+    # But what another window did before the first of them is seen by none of them.
+    late = decision(keys[3], image, "trees", base="another-window-01")
+    more = decision("and-one-more-key", image, "trees", "city", base=keys[3])
+    told = anna.post("/api/decisions", sent("anna", late, more))
+    unseen = {"kind": "label", "classes": ["beach", "city", "sunset"]}
+    assert [each["replaced"] for each in told["results"]] == [unseen, unseen]
+
+
 def test_two_people_make_two_annotations_and_a_conflict(
     world: World, anna: Caller, ben: Caller
 ) -> None:

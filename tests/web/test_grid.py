@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -131,7 +132,7 @@ def test_decisions_count_the_same_one_by_one_and_all_at_once(
     other.decide_many({"0" * 64: [said(0, "anna", "beach")], **in_force})
     assert other.page(view, "", IMAGES) == one.page(view, "", IMAGES)
     assert other.counts(view.person, view.queue) == one.counts(view.person, view.queue)
-    assert other.class_counts(view.person) == one.class_counts(view.person)
+    assert other.class_counts(view.person, view.queue) == one.class_counts(view.person, view.queue)
 
 
 @given(proposals, decided, views, st.integers(1, 5))
@@ -172,6 +173,8 @@ def test_counts_add_up(proposed: list[Any], rows: list[Any], person: str) -> Non
     assert sum(counts.values()) == IMAGES
     for state, n in counts.items():
         assert made.page(View(state=state, person=person), "", 100)[1] == n
-    for name, count in made.class_counts(person).items():
-        view = View(state="all", name=name, person=person)
-        assert made.page(view, "", 100)[1] == count.total
+    for queue in ("", "some"):
+        for name, count in made.class_counts(person, queue).items():
+            view = View("all", name, queue, person)
+            assert made.page(view, "", 100)[1] == count.total
+            assert made.page(replace(view, state="open"), "", 100)[1] == count.open

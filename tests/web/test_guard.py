@@ -13,6 +13,8 @@ from curate.web.app import FILES, router
 from curate.web.guard import MAX_BODY_BYTES, Doors, digest
 from tests.web.world import Caller, Inside, World, decision, inside, make_world, sent, served
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:

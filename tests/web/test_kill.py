@@ -7,14 +7,17 @@ import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from curate.auditing import Auditing
+from curate.auditing import MOST_TILES, Auditing
 from curate.catalog.annotations import all_decisions, rebuild
+from curate.label.grid import STATES, View
 from curate.project import Project
+from tests.full import size
 from tests.web.world import NAMES, Caller, Served, World, decision, make_world, sent, served
 
 WHO = ("anna", "ben")
@@ -32,6 +35,7 @@ class Crowd:
         self.standing: dict[tuple[str, str], list[str]] = {}
         self.resent = 0
         self.renames = 0
+        self.kills = 0
         self.n = 0
 
     def make(self, who: str) -> dict[str, Any]:
@@ -87,22 +91,53 @@ def rampage(world: World, operations: int, kills: int, seed: int = 1) -> Crowd:
                     time.sleep(0.002)
                 time.sleep(crowd.rng.random() * 0.05)
                 server.kill()
+                crowd.kills += 1
                 server.start()
 
         killer = threading.Thread(target=kill_and_start)
         killer.start()
         try:
             while done < operations:
-                done += crowd.rename() if crowd.rng.random() < 0.01 else crowd.decide()
+                done += crowd.rename() if crowd.rng.random() < 0.05 else crowd.decide()
         finally:
             stop.set()
             killer.join()
-        crowd.callers = {who: Caller.through(server, who) for who in WHO}
-        live = {
-            who: crowd.callers[who].get(f"/api/counts?person={who}") for who in ("", *WHO) if who
-        }
-        check(world, crowd, live)
+        live = {who: seen_live(world, Caller.through(server, who), who) for who in WHO}
+    check(world, crowd, live)
     return crowd
+
+
+def seen_live(world: World, caller: Caller, who: str) -> dict[str, Any]:
+    """What the running server says: counts, what images say, and the order of every state."""
+    wanted = {"images": world.ids, "queue": ""}
+    return {
+        "counts": caller.get(f"/api/counts?person={who}"),
+        "tiles": caller.post("/api/tiles", wanted)["tiles"],
+        **{
+            state: [each["image_id"] for each in told["tiles"]]
+            for state in STATES
+            for told in [caller.get(f"/api/page?state={state}&person={who}&size={MOST_TILES}")]
+        },
+    }
+
+
+def seen_anew(world: World, who: str) -> dict[str, Any]:
+    """The same, worked out from the ledger by somebody who has just come."""
+    with Project(world.folder) as project:
+        anew = Auditing(project)
+        seen = {
+            "counts": anew.counts(who, ""),
+            "tiles": anew.seen(who, world.ids, "")["tiles"],
+            **{
+                state: [
+                    each["image_id"]
+                    for each in anew.page(who, View(state, person=who), "", MOST_TILES)["tiles"]
+                ]
+                for state in STATES
+            },
+        }
+    told: dict[str, Any] = json.loads(json.dumps(seen))
+    return told
 
 
 def check(world: World, crowd: Crowd, live: dict[str, Any]) -> None:
@@ -113,14 +148,19 @@ def check(world: World, crowd: Crowd, live: dict[str, Any]) -> None:
     rebuild(db)
     assert list(all_decisions(db)) == before
     db.close()
-    with Project(world.folder) as project:
-        anew = Auditing(project)
-        assert {who: anew.counts(who, "") for who in live} == live
+    assert {who: seen_anew(world, who) for who in live} == live
 
 
 @pytest.mark.slow
-def test_decisions_outlive_a_server_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.full
+def test_decisions_outlive_a_server_that_is_killed(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    n, kills = size(300, 10_000), size(4, 200)
     world = make_world(tmp_path / "project", 40)
-    crowd = rampage(world, 300, 4)
-    assert len(crowd.acknowledged) + crowd.renames >= 300
+    crowd = rampage(world, n, kills)
+    assert len(crowd.acknowledged) + crowd.renames >= n
+    assert crowd.kills == kills
     assert crowd.resent > 0
+    record_property("operations of the page's server, kills -9", f"{n:,}, {kills}")
+    record_property("renames and merges among them, sent again", f"{crowd.renames}, {crowd.resent}")

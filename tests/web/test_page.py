@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from curate.catalog.queues import Queued, write_queue
 from curate.records import Kind
+from tests.full import size
 from tests.web.user import User, user
 from tests.web.world import NAMES, World, inside, make_world
 
@@ -19,9 +21,14 @@ KEYS = {name: str(place + 1) for place, name in enumerate(NAMES)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "exclusive"), [(500, False), (200, True)])
+@pytest.mark.full
+@pytest.mark.parametrize(("n", "exclusive"), [(500, False), (size(200, 500), True)])
 def test_an_image_costs_at_most_a_third_of_a_key_press(
-    n: int, exclusive: bool, browser: Browser, tmp_path: Path
+    n: int,
+    exclusive: bool,
+    browser: Browser,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     world = make_world(tmp_path / "project", n, exclusive=exclusive)
     with inside(world) as server, user(browser, server.link) as person:
@@ -37,6 +44,7 @@ def test_an_image_costs_at_most_a_third_of_a_key_press(
     assert presses <= 0.35 * n
     modes = [each.mode for each in found.values()]
     assert (modes.count("one"), modes.count("page")) == (n // 10, n - n // 10)
+    record_property(f"key presses per image on the page, {n} images", f"{presses / n:.3f}")
 
 
 def test_the_default_view_is_audited_by_keys_alone(world: World, anna: User) -> None:

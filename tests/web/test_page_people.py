@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from curate.records import Kind
+from tests.full import size
 from tests.web.user import User, user, window
-from tests.web.world import Inside, Served, World, inside, make_world
+from tests.web.world import NAMES, Inside, Served, World, inside, make_world, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
+
+KEYS = {name: str(place + 1) for place, name in enumerate(NAMES)}
 
 
 def test_a_server_that_is_away_loses_nothing(
@@ -43,6 +48,57 @@ def go_on_without_a_server(world: World, server: Served, anna: User) -> None:
     said = world.decisions()
     assert said[ids[1], "anna"].classes == ("sunset",)
     assert len(said) == 21
+
+
+@pytest.mark.full
+def test_a_minute_without_a_server_costs_nothing(
+    browser: Browser, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    outage_s = size(6, 60)
+    world = make_world(tmp_path / "project", 140)
+    flags = ("--annotator", "anna", "--port", "0")
+    with served(world, *flags) as server, user(browser, server.link) as anna:
+        # This page and the next five are there, with their pictures.
+        asked = "performance.getEntriesByType('resource').filter(({ name }) => /thumb/.test(name))"
+        anna.wait(f"() => {asked}.length === 120")
+        anna.press(KEYS[world.truth[anna.shown()[0]["id"]]])
+        anna.wait_saved()
+        server.kill()
+        made = go_on_for(anna, world.truth, outage_s)
+        anna.wait("() => document.getElementById('saved').dataset.state === 'away'")
+        assert anna.words("saved-words") == f"No server: {made} kept here"
+        assert len(world.ledger()) == 1
+        server.start()
+        anna.wait_saved()
+        rows = world.ledger()
+        assert len(rows) == len({each.key for each in rows}) == made + 1
+        assert sum(each.kind is Kind.UNDO for each in rows) > 0
+        anna.audit(world.truth, KEYS)
+        anna.wait_saved()
+        assert anna.problems == []
+    said = {image_id: each.classes for (image_id, _), each in world.decisions().items()}
+    assert said == {image_id: (name,) for image_id, name in world.truth.items()}
+    record_property(f"decisions made in {outage_s} s without a server, lost", f"{made}, 0")
+
+
+def go_on_for(anna: User, truth: Mapping[str, str], seconds: float) -> int:
+    """Decide image by image for so long, some of it twice; return how many rows that makes."""
+    end, made = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        tiles = anna.shown()
+        tile = next((each for each in tiles if each["standing"] == "open"), None)
+        if tile is None:
+            anna.press(".")
+            anna.wait_turned(tiles[0]["id"])
+            continue
+        name = truth[tile["id"]]
+        anna.press(tile["letter"], "Enter" if tile["words"] == name else KEYS[name])
+        made += 1
+        if made % 5 == 0:
+            anna.press("z", "Shift+Z")
+            made += 2
+        anna.page.wait_for_timeout(600)
+    return made
 
 
 def test_what_was_not_sent_survives_a_reload(

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -88,11 +88,11 @@ def make_world(
     wrong: float = 0.1,
     exclusive: bool = False,
     proposals: bool = True,
-    details: Mapping[str, Any] | None = None,
+    details: Callable[[int], Mapping[str, Any]] | None = None,
 ) -> World:
     """A project of `n` pictures with proposals, of which a share is wrong.
 
-    `details` are fields of every candidate, e.g. its author.
+    `details` gives fields of the candidate of each number, e.g. its author.
     """
     folder.mkdir(parents=True)
     if exclusive:
@@ -110,7 +110,10 @@ def make_world(
         path = store.path(image_id, "jpeg")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        values: dict[str, Any] = {"classes": (truth[image_id],), **(details or {})}
+        values: dict[str, Any] = {
+            "classes": (truth[image_id],),
+            **(details(number) if details else {}),
+        }
         url = f"https://example.org/{number}.jpg"
         candidates.append(Candidate("urls", str(number), url, **values))
         verified = image(number, image_id=image_id, n_bytes=len(data), width_px=96, height_px=72)

@@ -100,7 +100,7 @@ def _image(named: Any, path: Path, files: Files, options: Options) -> Path | Lef
     if options.images is not None:
         return files.find(named)
     # The image is meant from where the JSON file is.
-    return files.find(str(path.parent.absolute() / named.replace("\\", "/")))
+    return files.find(str(path.parent.absolute() / named))
 
 
 def _classes(flags: dict[Any, Any], shapes: list[Any]) -> tuple[str, ...] | None:

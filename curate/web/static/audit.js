@@ -9,7 +9,7 @@ import { Outbox } from "./outbox.js";
 import { Away, Stranger, get } from "./server.js";
 import { Steps } from "./steps.js";
 import { Tiles } from "./tiles.js";
-import { Work } from "./work.js";
+import { PAGES_AHEAD, Work } from "./work.js";
 
 const FOLLOW_MS = 4000;
 const AGAIN_MS = 1000;
@@ -66,7 +66,7 @@ class Audit {
   /** Load the pictures of pages to come. */
   preload() {
     const { pages, at } = this.work;
-    this.coming = pages.slice(at + 1, at + 3).flat().map((image) => {
+    this.coming = pages.slice(at + 1, at + 1 + PAGES_AHEAD).flat().map((image) => {
       const picture = new Image();
       picture.src = `/thumb/${image}`;
       return picture;
@@ -151,6 +151,10 @@ class Audit {
   /** Confirm all images of the page that are not decided, and go on. */
   async confirmRest() {
     const open = this.work.images.map((image) => this.work.tile(image)).filter((tile) => this.work.isOpen(tile));
+    if (this.tiles.scrollToUnseen(open.map((tile) => tile.image_id))) {
+      say("There is more below that has not been on the screen: look at it, then confirm the rest");
+      return;
+    }
     const [sure, bare] = [[], []];
     for (const tile of open) (this.work.answer(tile) ? sure : bare).push(tile);
     this.work.decide(

@@ -10,6 +10,11 @@ const STATES = {
   rejected: "rejected", all: "in all",
 };
 
+const EMPTY = {
+  open: "Nothing left to do here", done: "Nothing is decided yet", unsure: "Nothing is unsure",
+  conflict: "There are no conflicts", rejected: "Nothing is rejected", all: "Nothing here",
+};
+
 export class Bar {
   constructor(work, keys, clock, acts) {
     this.work = work;
@@ -63,6 +68,8 @@ export class Bar {
         : `Page ${at + 1} · ${this.many().toLocaleString("en")} ${STATES[view.state]}`;
     $("heading-words").textContent = words;
     $("next").disabled = at + 1 >= pages.length;
+    $("previous").disabled = !images.length;
+    if (!images.length) this.drawPressed(null);
     this.showFilters(view, size);
     this.drawEmpty();
   }
@@ -70,7 +77,7 @@ export class Bar {
   /** Images of the view: the newest count where there is one. */
   many() {
     const { counts, view, total } = this.work;
-    if (view.state !== "open" || !counts || (view.queue && view.name !== null)) return total;
+    if (view.state !== "open" || !counts) return total;
     return view.name === null ? counts.states.open : (counts.classes[view.name]?.open ?? 0);
   }
 
@@ -80,7 +87,7 @@ export class Bar {
     if (!isEmpty) return;
     const { state } = this.work.view;
     const nothing = !this.work.info.images;
-    $("empty-title").textContent = nothing ? "There are no images yet" : state === "open" ? "Nothing left to do here" : "Nothing here";
+    $("empty-title").textContent = nothing ? "There are no images yet" : EMPTY[state];
     $("empty-words").textContent = nothing
       ? "Fetch or import some, and reload this page."
       : "Choose another class, queue or state at the side, or look at everything once more.";
@@ -98,7 +105,7 @@ export class Bar {
     $("done-words").textContent = `${done.toLocaleString("en")} of ${all.toLocaleString("en")}`;
     const pace = this.clock.pace();
     const parts = [];
-    if (pace) parts.push(`${Math.round(pace)} a minute`, `${left(states.open / pace)} left`);
+    if (pace && states.open) parts.push(`${Math.round(pace)} a minute`, `${left(states.open / pace)} left`);
     else if (all) parts.push(`${Math.floor((100 * done) / all)} % decided`);
     if (states.conflict) parts.push(plural(states.conflict, "conflict"));
     $("pace-words").textContent = parts.join(" · ");
@@ -172,7 +179,7 @@ export class Bar {
         return button;
       }),
       this.button("none", "0", () => this.acts.none(), "class-button plain"),
-      this.button(classes.length > MOST_BUTTONS ? `${classes.length - MOST_BUTTONS} more` : "other", "/", () => this.acts.openPalette(), "class-button plain"),
+      this.button(classes.length > MOST_BUTTONS ? `${classes.length - MOST_BUTTONS} more` : "other", "/", () => this.acts.openPalette(), "class-button plain", "Choose a class by its name"),
     );
     $("bar-actions").replaceChildren(
       this.button("Unsure", "u", () => this.acts.unsure()),

@@ -47,7 +47,7 @@ export class Help {
         make("p", { class: "quiet" }, "On an image that is not decided, a class takes the place of the proposal; where an image may have several, more presses add or remove. A key may be a digit, a small or a capital letter (Shift). They are kept in this browser."),
         make("ul", { class: "class-keys" }, ...this.classes.map((name) => this.classKey(name))),
         make("p", { id: "keys-told", role: "status" }),
-        make("button", { type: "button", class: "act", onclick: () => { this.keys.reset(); this.refresh(""); } }, "Keys as they were")),
+        make("button", { type: "button", class: "act", onclick: () => { this.keys.reset(); this.refresh(""); } }, "Reset the keys")),
     );
   }
 
@@ -186,6 +186,7 @@ export class Zoom {
       make("p", { class: "quiet" }, tile.mine ? "your decision" : hidden ? "shown without a proposal" : "proposed"),
       ...(hidden ? [] : tile.guesses.map(([name, score]) => this.guess(name, score))),
       hidden ? "" : this.facts(known),
+      make("p", { class: "quiet zoom-keys" }, keycap("←"), keycap("→"), " other images, keys decide as usual, ", keycap("v"), " or Escape closes"),
     );
   }
 

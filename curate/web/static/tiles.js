@@ -6,6 +6,11 @@ import { isDisputed } from "./work.js";
 /** A well hides at most a quarter of a picture that fills it. */
 const MOST_CUT = 1.33;
 const MARKS = { label: "✓", reject: "✕", unsure: "?" };
+/** What a tile has besides its picture, and the least picture that can be judged, in pixels. */
+const FRAME = { width: 10, height: 38 };
+const LEAST = { width: 104, height: 64 };
+/** Another number of columns must be better by this, so that pages do not jump. */
+const BETTER = 1.15;
 
 export class Tiles {
   constructor(work, keys, look) {
@@ -16,6 +21,8 @@ export class Tiles {
     this.elements = new Map();
     this.focused = null;
     this.typed = null; // image whose classes are being typed
+    this.seen = new Set(); // images of the page that have been on the screen
+    this.box.addEventListener("scroll", () => this.see(), { passive: true });
     new ResizeObserver(() => this.fit()).observe(this.box);
     this.box.addEventListener("focusin", ({ target }) => {
       const image = target.closest?.(".tile")?.dataset.image;
@@ -27,6 +34,7 @@ export class Tiles {
   draw() {
     const { images } = this.work;
     this.elements.clear();
+    this.seen.clear();
     this.letters = new Map();
     const letters = this.keys.letters();
     const many = images.length;
@@ -71,8 +79,53 @@ export class Tiles {
     );
   }
 
+  /** Note which images are on the screen, by more than half. */
+  see() {
+    const { top, bottom } = this.box.getBoundingClientRect();
+    for (const [image, element] of this.elements) {
+      const box = element.getBoundingClientRect();
+      const middle = (box.top + box.bottom) / 2;
+      if (middle > top && middle < bottom) this.seen.add(image);
+    }
+  }
+
+  /** Scroll to the first of these images that has not been on the screen; say whether one has not. */
+  scrollToUnseen(images) {
+    this.see();
+    const image = images.find((each) => !this.seen.has(each));
+    if (!image) return false;
+    this.elements.get(image).scrollIntoView({ block: "start" });
+    return true;
+  }
+
+  /** As many columns as show the pictures largest with nothing to scroll to; else as styled. */
+  arrange() {
+    const { clientWidth, clientHeight, style } = this.box;
+    const { paddingLeft, paddingRight, paddingTop, paddingBottom, columnGap } = getComputedStyle(this.box);
+    const gap = parseFloat(columnGap);
+    const width = clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight) + gap;
+    const height = clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom) + gap;
+    const shapes = this.work.images.map((image) => {
+      const tile = this.work.tile(image);
+      return tile.width_px / tile.height_px;
+    });
+    const shown = (columns) => {
+      const across = width / columns - gap - FRAME.width;
+      const down = Math.min(300, height / Math.ceil(shapes.length / columns) - gap - FRAME.height);
+      if (across < LEAST.width || down < LEAST.height) return 0;
+      return shapes.reduce((sum, shape) => sum + Math.min(down, across / shape) ** 2 * shape, 0);
+    };
+    const counts = shapes.map((_, place) => place + 1);
+    const best = counts.reduce((one, other) => (shown(other) > shown(one) ? other : one), 1);
+    if (!(shown(this.columns) * BETTER > shown(best))) this.columns = best;
+    const fits = shown(this.columns) > 0;
+    style.gridTemplateColumns = fits ? `repeat(${this.columns}, minmax(0, 1fr))` : "";
+    style.gridAutoRows = fits ? "minmax(0, 1fr)" : "";
+  }
+
   /** Fill wells with pictures of nearly their shape; show the others whole. */
   fit() {
+    if (this.elements.size) this.arrange();
     const well = this.box.querySelector(".well");
     if (!well?.clientHeight) return;
     const shape = well.clientWidth / well.clientHeight;
@@ -103,10 +156,15 @@ export class Tiles {
     const done = !this.work.isOpen(tile);
     const standing = done ? tile.mine.kind : answer && answer.annotator ? "others" : "open";
     element.dataset.standing = disputed ? "conflict" : standing;
+    element.dataset.answer = answer?.kind ?? "";
     element.dataset.saved = String(Boolean(tile.saved));
-    element.querySelector(".mark").textContent = disputed ? "!" : (MARKS[standing] ?? "");
-    element.querySelector(".words").replaceChildren(...this.words(tile, answer, disputed));
-    element.setAttribute("aria-label", this.label(tile, answer, element.dataset.letter, disputed));
+    const said = standing === "others" ? answer.kind : standing;
+    element.querySelector(".mark").textContent = disputed ? "!" : (MARKS[said] ?? "");
+    const label = this.label(tile, answer, element.dataset.letter, disputed);
+    const words = element.querySelector(".words");
+    words.replaceChildren(...this.words(tile, answer, disputed));
+    words.title = label;
+    element.setAttribute("aria-label", label);
   }
 
   words(tile, answer, disputed) {
@@ -114,7 +172,7 @@ export class Tiles {
     const done = !this.work.isOpen(tile);
     const kind = answer?.kind;
     if (kind === "label") words.push(...this.chips(answer.classes));
-    else if (kind === "reject") words.push(make("span", { class: "chip plain" }, "does not belong"));
+    else if (kind === "reject") words.push(make("span", { class: "chip plain" }, "rejected"));
     else if (kind === "unsure") words.push(make("span", { class: "chip plain" }, "unsure"));
     else words.push(make("span", { class: "chip none" }, tile.blind ? "blind: what is it?" : "what is it?"));
     const corrected = done && tile.proposed && kind === "label" && !same(answer.classes, tile.proposed);
@@ -123,14 +181,16 @@ export class Tiles {
       words.push(make("span", { class: "aside alarm" }, this.work.notes.get(tile.image_id)));
     } else if (corrected) words.push(make("s", { class: "aside" }, named(tile.proposed)));
     else if (!done && tile.mine) words.push(make("span", { class: "aside" }, `now ${spoken(tile.mine)}`));
+    else if (answer?.annotator) words.push(make("span", { class: "aside" }, answer.annotator));
+    else if (!done && tile.others.length) words.push(make("span", { class: "aside" }, others(tile)));
     else if (!done && tile.score !== null) {
-      words.push(make("span", { class: "aside" }, `${Math.round(tile.score * 100)} %`));
+      words.push(make("span", { class: "aside score" }, `${Math.round(tile.score * 100)} %`));
     }
     return words;
   }
 
   chips(classes) {
-    if (!classes.length) return [make("span", { class: "chip plain" }, "none of these")];
+    if (!classes.length) return [make("span", { class: "chip plain" }, "none")];
     return classes.map((name) => {
       const chip = make("span", { class: "chip" }, name);
       const tone = hue(this.work.info.classes.indexOf(name));
@@ -144,12 +204,13 @@ export class Tiles {
     const parts = [];
     if (!this.work.isOpen(tile)) parts.push(what, tile.saved ? "saved" : "not saved yet");
     else if (!what) parts.push(tile.blind ? "shown without a proposal" : "nothing proposed");
-    else if (answer.annotator) parts.push(`decided by others: ${what}`);
+    else if (answer.annotator) parts.push(`decided by ${answer.annotator}: ${what}`);
     else {
       parts.push(`proposed: ${what}`);
       if (tile.score !== null) parts.push(`${Math.round(tile.score * 100)} percent`);
     }
     if (disputed) parts.push(`conflict: ${others(tile)}`);
+    else if (tile.state === "unsure" && tile.others.length) parts.push(others(tile));
     const note = this.work.notes.get(tile.image_id);
     if (note) parts.push(note);
     if (letter) parts.push(`key ${letter}`);
@@ -223,8 +284,8 @@ function same(one, other) {
 }
 
 function others(tile) {
-  return tile.others
-    .filter((said) => said.kind !== "unsure")
+  const firm = tile.others.filter((said) => said.kind !== "unsure");
+  return (firm.length ? firm : tile.others)
     .map((said) => `${said.annotator}: ${spoken(said)}`)
     .join(", ");
 }

@@ -3,7 +3,8 @@
 
 import { Away, Stranger, get, post } from "./server.js";
 
-const PAGES_AHEAD = 2;
+// So that a person can go on for a minute or two while the server is away.
+export const PAGES_AHEAD = 5;
 const IMAGES_KNOWN = 3000;
 
 export class Work extends EventTarget {
@@ -238,7 +239,7 @@ export class Work extends EventTarget {
     const proposed = tile.proposed ? { kind: "label", classes: tile.proposed } : null;
     if (tile.by === "queue") return proposed;
     if (tile.mine) return tile.mine;
-    if (tile.state === "done" && tile.others.length) return tile.others.find(isFirm);
+    if (tile.state === "done" || tile.state === "rejected") return tile.others.find(isFirm);
     return proposed;
   }
 
