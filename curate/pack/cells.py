@@ -77,6 +77,16 @@ class Cells:
         first = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
         return first + np.arange(len(first)), lengths
 
+    def images(self, members: Ints) -> Floats:
+        """Count images of each class, shape (splits, classes).
+
+        Args:
+            members: members of each cell in each split, shape (cells, splits).
+        """
+        lengths, n_classes = self.n_classes_in, len(self.totals)
+        of_entry = (np.repeat(each, lengths) * self.counts for each in members.T)
+        return np.stack([np.bincount(self.codes, each, n_classes) for each in of_entry])
+
 
 def gather(group_ids: pa.Array, labels: Labels, seed: int) -> Groups:
     """Sum rows to groups.
@@ -90,23 +100,23 @@ def gather(group_ids: pa.Array, labels: Labels, seed: int) -> Groups:
     is_first = np.concatenate([[True], _changes(keys[order])])
     of_row = np.empty(len(order), dtype=np.int64)
     of_row[order] = np.cumsum(is_first) - 1
-    starts = np.flatnonzero(is_first)
+    starts = np.append(np.flatnonzero(is_first), len(order))
     rank, totals, bare = _by_size(labels)
     bits = max(1, int(len(totals) - 1).bit_length())
     pairs = of_row[labels.rows] << bits | rank[labels.codes]
     if len(bare):
         pairs = np.concatenate([pairs, of_row[bare] << bits | rank[-1]])
     pairs.sort()
-    first = np.flatnonzero(np.concatenate([[True], _changes(pairs)]))
-    entries = pairs[first]
+    first = np.flatnonzero(np.concatenate([[True], _changes(pairs), [True]]))
+    entries = pairs[first[:-1]]
     group = entries >> bits
     ends = np.flatnonzero(_changes(group)) + 1
     return Groups(
         of_row=of_row,
-        sizes=np.diff(starts, append=len(order)),
+        sizes=starts[1:] - starts[:-1],
         starts=np.concatenate([[0], ends, [len(entries)]]),
         codes=entries & ((1 << bits) - 1),
-        counts=np.diff(first, append=len(pairs)),
+        counts=first[1:] - first[:-1],
         totals=totals,
     )
 
@@ -154,9 +164,10 @@ def entry_number(codes: Ints, counts: Ints) -> Keys:
 
 def to_cells(groups: Groups) -> Cells:
     """Bring groups of equal contents together."""
-    numbers = entry_number(groups.codes, groups.counts)
+    numbers = _entry_numbers(groups)
     if len(numbers) > len(groups.sizes):
-        numbers = np.add.reduceat(numbers, groups.starts[:-1])
+        sums = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(numbers, dtype=np.uint64))
+        numbers = np.diff(sums[groups.starts])
     contents = (
         numbers + entry_number(np.array([_ALL]), np.arange(groups.sizes.max() + 1))[groups.sizes]
     )
@@ -176,6 +187,16 @@ def to_cells(groups: Groups) -> Cells:
         counts=groups.counts[at],
         totals=groups.totals,
     )
+
+
+def _entry_numbers(groups: Groups) -> Keys:
+    """Return the number of each entry, looked up where there are few different ones."""
+    n_classes, most = len(groups.totals), int(groups.counts.max())
+    if n_classes * most > len(groups.codes):
+        return entry_number(groups.codes, groups.counts)
+    table = entry_number(np.arange(n_classes), np.arange(1, most + 1)[:, None]).ravel()
+    at = groups.codes if most == 1 else groups.codes + (groups.counts - 1) * n_classes
+    return table[at]
 
 
 def sort_stable(contents: Keys) -> tuple[Ints, Keys]:
@@ -199,11 +220,11 @@ def coarser(cells: Cells, chosen: Ints, rarest: int) -> Ints:
         chosen: those to number.
         rarest: so many classes are compared.
     """
-    starts = cells.starts[chosen]
-    ends = np.minimum(cells.starts[chosen + 1], starts + rarest)
-    numbers = entry_number(cells.codes, cells.counts)
-    sums = np.append(np.zeros(1, dtype=np.uint64), np.cumsum(numbers, dtype=np.uint64))
-    rest = sums[ends] - sums[starts] + entry_number(np.array([_ALL]), cells.sizes[chosen])
+    rest = entry_number(np.array([_ALL]), cells.sizes[chosen])
+    for place in range(rarest):
+        at = cells.starts[chosen] + place
+        has = at < cells.starts[chosen + 1]
+        rest[has] += entry_number(cells.codes[at[has]], cells.counts[at[has]])
     number: Ints = np.unique(rest, return_inverse=True)[1].astype(np.int64)
     return number
 

@@ -107,6 +107,6 @@ def _beginnings(names: pa.Array) -> Keys | None:
     if (~heads.view(np.uint64) & _LOWER_CASE).any():
         return None
     try:
-        return np.frombuffer(unhexlify(heads.tobytes()), dtype=">u8").astype(np.uint64)
+        return np.frombuffer(unhexlify(heads.data), dtype=">u8").astype(np.uint64)
     except ValueError:
         return None

@@ -90,6 +90,7 @@ class _Plan:
     def __init__(self, cells: Cells, at: Ints, shares: Floats, n_train: int) -> None:
         self.cells = cells
         self.shares = shares
+        self._share: list[float] = shares.tolist()
         self._n_train = n_train
         self._allowed: list[int] = np.flatnonzero(shares > 0).tolist()
         of_member = at[cells.members]
@@ -111,7 +112,6 @@ class _Plan:
                 cell * shape[1] + of_member[~is_free], minlength=shape[0] * shape[1]
             )
             self.placed += slots.reshape(shape)
-            self._count(np.arange(shape[0]), self.placed)
         self._n_free: Ints = cells.n_members - self.placed.sum(axis=1)
 
     def place_mixed(self) -> None:
@@ -121,7 +121,7 @@ class _Plan:
             return
         n_members = self.cells.n_members[chosen]
         wanted = lacking_of_cells(n_members, self.placed[chosen], self.shares, _NUDGE)
-        self._add(chosen, wanted)
+        self.dealt[chosen] += wanted
         left, chance = self._remaining(chosen)
         few = max(_FEW, int(n_members.sum()) // 100)
         for rarest in _COARSER:
@@ -135,6 +135,7 @@ class _Plan:
             self._add_each(left[split >= 0], split[split >= 0])
             left, chance = left[split < 0], chance[split < 0]
         left = left[np.lexsort((chance, -self.cells.sizes[left]))]
+        self._count()
         self._add_each(left, self._in_proportion(left))
 
     def _remaining(self, chosen: Ints) -> tuple[Ints, Ints]:
@@ -153,54 +154,56 @@ class _Plan:
         Args:
             left: cell of each group.
         """
-        at, lengths = self.cells.entries(left)
-        codes, counts = self.cells.codes[at], self.cells.counts[at]
-        ends = np.cumsum(lengths)
-        squares = self._weight[codes] * counts**2
-        squares = np.add.reduceat(squares, ends - lengths) if len(left) else squares
-        squares += self._weight[-1] * self.cells.sizes[left] ** 2
-        entries = list(zip(codes.tolist(), counts.tolist(), strict=True))
-        shares = self.shares[self._allowed]
+        cells, shares = self.cells, self.shares[self._allowed]
+        at, lengths = cells.entries(left)
+        # A class stands as often as the group has images of it. No `sum` of floats below: from
+        # Python 3.12 on it rounds differently.
+        codes = np.repeat(cells.codes[at], cells.counts[at]).tolist()
+        squares = np.append(0, np.cumsum(self._weight[cells.codes[at]] * cells.counts[at] ** 2))
+        ends = np.append(0, np.cumsum(lengths))
+        of_size = self._weight[-1] * cells.sizes[left] ** 2
+        squares = (squares[ends[1:]] - squares[ends[:-1]] + of_size) / shares[:, None]
+        ends = np.append(0, np.cumsum(cells.counts[at]))[ends].tolist()
         rate = 2 * self._weight / shares[:, None]
         pulls, rates = (rate * self._short[self._allowed]).tolist(), rate.tolist()
-        found, start = [], 0
-        for end, size, square in zip(
-            ends.tolist(), self.cells.sizes[left].tolist(), squares.tolist(), strict=True
+        found = []
+        for start, end, size, square in zip(
+            ends, ends[1:], cells.sizes[left].tolist(), squares.T.tolist(), strict=False
         ):
-            contents = [*entries[start:end], (-1, size)]
+            contents = codes[start:end]
             best, most = 0, -np.inf
             for j, pull in enumerate(pulls):
-                gain = -square / shares[j]
-                for code, count in contents:
-                    gain += count * pull[code]
+                gain = size * pull[-1] - square[j]
+                for code in contents:
+                    gain += pull[code]
                 if gain > most:
                     best, most = j, gain
-            for code, count in contents:
-                pulls[best][code] -= count * rates[best][code]
+            pull, rate_of = pulls[best], rates[best]
+            for code in contents:
+                pull[code] -= rate_of[code]
+            pull[-1] -= size * rate_of[-1]
             found.append(self._allowed[best])
-            start = end
         return np.array(found, dtype=np.int64)
 
     def place_pure(self) -> None:
         """Place groups of one class, the largest first, so that small ones make up for them."""
         cells = self.cells
         pure = np.flatnonzero((cells.n_classes_in == 1) & (self._n_free > 0))
+        self._count()
         for size in np.unique(cells.sizes[pure])[::-1].tolist():
             chosen = pure[cells.sizes[pure] == size]
             codes = cells.codes[cells.starts[chosen]]
             lack = np.maximum(self._short[:, codes].T, 0)
             portion = lack / np.maximum(lack.sum(axis=1, keepdims=True), size)
             wanted = np.floor(self._n_free[chosen, None] * portion + _NUDGE).astype(np.int64)
-            self._add(chosen, wanted)
+            self._short[:, codes] -= wanted.T * size
+            self._short[:, -1] -= wanted.sum(axis=0) * size
             n_left = self._n_free[chosen] - wanted.sum(axis=1)
             if size == 1:
-                self._add(chosen, self._nearest(codes, n_left))
-                continue
-            # Classes with least choice first, then the largest.
-            n_open = (self._short[:, codes] > _NUDGE).sum(axis=0)
-            order = np.lexsort((-codes, n_open))
-            left = np.repeat(order, n_left[order])
-            self._add_each(chosen[left], self._for_one_class(codes[left].tolist(), size))
+                wanted += self._nearest(codes, n_left)
+            else:
+                wanted += self._for_one_class(codes, n_left, size)
+            self.dealt[chosen] += wanted
 
     def _nearest(self, codes: Ints, n_left: Ints) -> Ints:
         """Give the last images of each class to the splits that lack most of it.
@@ -227,57 +230,53 @@ class _Plan:
             short[rows, most] -= 1
         return given
 
-    def _for_one_class(self, codes: list[int], size: int) -> Ints:
-        """Find splits for groups of one class and size: the law, presence, then the sizes.
+    def _for_one_class(self, codes: Ints, n_left: Ints, size: int) -> Ints:
+        """Find splits for the last groups of one size: the law, presence, then the sizes.
 
         Args:
-            codes: class of each group, one after the other.
-            size: images in each.
-        """
-        short = self._short.tolist()
-        lacking = [each[-1] for each in short]
-        found = []
-        for code in codes:
-            deficit = {j: short[j][code] for j in self._allowed}
-            total = float(self.cells.totals[code])
-            absent = {j for j in deficit if deficit[j] > total * self.shares[j] - 0.5}
-            to_train = all(j in absent for j in deficit if j < self._n_train)
-            ranks = {
-                j: (
-                    2 * (to_train and j < self._n_train) + (j in absent and lacking[j] >= size),
-                    lacking[j],
-                    deficit[j],
-                    -j,
-                )
-                for j in deficit
-                if deficit[j] > _NUDGE
-            }
-            if max(deficit.values()) > size + _NUDGE:
-                best = max(deficit, key=lambda j: (deficit[j], lacking[j], -j))
-            else:
-                best = max(ranks or deficit, key=lambda j: ranks.get(j, (0, lacking[j], 0, -j)))
-            short[best][code] -= size
-            lacking[best] -= size
-            found.append(best)
-        return np.array(found, dtype=np.int64)
+            codes: classes.
+            n_left: groups that are left of each.
+            size: images in each group.
 
-    def _add(self, chosen: Ints, wanted: Ints) -> None:
-        """Deal members of the chosen cells, all different, out to the splits."""
-        self.dealt[chosen] += wanted
-        self._count(chosen, wanted)
+        Returns:
+            Groups for each split, shape (classes, splits).
+        """
+        # Classes with least choice first, then the largest.
+        n_open = (self._short[:, codes] > _NUDGE).sum(axis=0)
+        order = np.lexsort((-codes, n_open))
+        given = np.zeros((len(codes), len(self.shares)), dtype=np.int64)
+        lacking = self._short[:, -1].tolist()
+        for place in np.repeat(order, n_left[order]).tolist():
+            deficit = self._short[:, codes[place]].tolist()
+            best = self._best(deficit, lacking, float(self.cells.totals[codes[place]]), size)
+            self._short[best, codes[place]] -= size
+            lacking[best] -= size
+            given[place, best] += 1
+        self._short[:, -1] = lacking
+        return given
+
+    def _best(self, deficit: list[float], lacking: list[float], total: float, size: int) -> int:
+        """Find the split for a group of one class, by what each lacks of it and as a whole."""
+        allowed = self._allowed
+        if max(deficit[j] for j in allowed) > size + _NUDGE:
+            return max(allowed, key=lambda j: (deficit[j], lacking[j], -j))
+        absent = [deficit[j] > total * self._share[j] - 0.5 for j in range(len(deficit))]
+        to_train = all(absent[j] for j in allowed if j < self._n_train)
+
+        def rank(j: int) -> tuple[int, float, float, int]:
+            is_first = 2 * (to_train and j < self._n_train)
+            return is_first + (absent[j] and lacking[j] >= size), lacking[j], deficit[j], -j
+
+        return max([j for j in allowed if deficit[j] > _NUDGE] or allowed, key=rank)
 
     def _add_each(self, cell: Ints, split: Ints) -> None:
-        """Deal members one by one."""
-        cells, inverse = np.unique(cell, return_inverse=True)
-        n_splits = len(self.shares)
-        added = np.bincount(inverse * n_splits + split, minlength=len(cells) * n_splits)
-        self._add(cells, added.reshape(-1, n_splits))
+        """Deal members of cells out one by one."""
+        slots = np.bincount(cell * len(self.shares) + split, minlength=self.dealt.size)
+        self.dealt += slots.reshape(self.dealt.shape)
 
-    def _count(self, chosen: Ints, added: Ints) -> None:
-        """Take members of the chosen cells off what each split lacks."""
-        cells = self.cells
-        at, lengths = cells.entries(chosen)
-        codes, counts = cells.codes[at], cells.counts[at]
-        for short, each in zip(self._short, added.T, strict=True):
-            short[:-1] -= np.bincount(codes, np.repeat(each, lengths) * counts, len(short) - 1)
-            short[-1] -= cells.sizes[chosen] @ each
+    def _count(self) -> None:
+        """Work out what each split lacks."""
+        every = self.placed + self.dealt
+        self._short[:, :-1] = self.shares[:, None] * self.cells.totals - self.cells.images(every)
+        n_images = every.T @ self.cells.sizes
+        self._short[:, -1] = self.shares * (self.cells.n_members @ self.cells.sizes) - n_images

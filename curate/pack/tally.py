@@ -41,10 +41,7 @@ class Tally:
         n_images = every.T @ cells.sizes
         self.lacking: Floats = shares * n_images.sum() - n_images
         """Images that each split lacks of its share."""
-        images = every[self.cell_of_entry] * cells.counts[:, None]
-        self.has: Floats = np.stack(
-            [np.bincount(cells.codes, each, len(cells.totals)) for each in images.T]
-        )
+        self.has: Floats = cells.images(every)
         """Images of each class in each split, shape (splits, classes)."""
         self.short: Floats = shares[:, None] * cells.totals - self.has
         """Images that each split lacks of its share of each class, of the same shape."""
