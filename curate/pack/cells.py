@@ -5,8 +5,9 @@ cell, and a split is decided in counts, how many members of each cell go where. 
 which ones: groups are numbered in the order of the numbers that their names draw, so nothing
 here depends on the order of rows.
 
-One sort brings rows into that order, one brings classes together within groups, and one groups
-within cells. All three sort plain 64-bit numbers, which have row or group in their low bits.
+One sort brings rows into that order, one the classes within groups, and one the groups within
+cells: sorts of plain 64-bit numbers, the fastest that numpy has, two of them with the group itself
+in some of the bits.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def gather(group_ids: pa.Array, labels: Labels, seed: int) -> Groups:
 
 
 def _in_order(names: pa.Array, seed: int) -> tuple[Keys, Ints]:
-    """Return the number that each name draws, another for each, and rows in their order."""
+    """Return a number that each row's name draws, for each name another, and rows in that order."""
     keys = draw(names, seed, "split")
     order = np.argsort(keys)
     again = np.flatnonzero(~_changes(keys[order]))

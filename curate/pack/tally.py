@@ -10,14 +10,16 @@ from curate.pack.labels import Mask
 
 NUDGE = 1e-6
 """Below that, differences come from rounding."""
+_PRESENCE = 10.0
+"""What it counts that a plain class is in a split; two images that move gain 4 at most."""
 
 
 class Tally:
     """Where the members of cells are, and how far classes and sizes are off their shares.
 
     The distance to be lowered is that of chi-square: squared images off, over the images of the
-    class. A class is plain if all its groups are of this class alone; it counts as one more,
-    more than any distance, for each split that it is in.
+    class. A class is plain if all its groups are of this class alone. For such a class, to be in a
+    split counts for more than distance, and it stays off its share by less than its largest group.
     """
 
     def __init__(
@@ -70,8 +72,8 @@ class Tally:
     def gain(self, i: int, j: int, codes: Ints | slice, counts: Ints | int) -> Floats:
         """Return by how much the distance falls if images of a class move from split i to j.
 
-        Minus infinity if they may not: the last image of a class in train stays there, and a plain
-        class does not come to be off its share by its largest group.
+        Minus infinity if they may not: because the class has no others in train, or because a
+        plain class would come to be off its share by its largest group.
 
         Args:
             i: where they are.
@@ -86,9 +88,8 @@ class Tally:
             new = np.maximum(self.short[i][codes] + counts, counts - self.short[j][codes])
             breaks = (new > self._limit[codes] - NUDGE) & (gain <= 0)
             leaves, arrives = has_here < counts + 0.5, has_there < 0.5
-            gain += np.where(
-                self.is_plain[codes], np.where(breaks, -np.inf, 1.0 * arrives - leaves), 0
-            )
+            presence = _PRESENCE * (arrives.astype(np.int64) - leaves)
+            gain += np.where(self.is_plain[codes], np.where(breaks, -np.inf, presence), 0)
         if i < self._n_train <= j:
             gain[self.has[: self._n_train].sum(axis=0)[codes] < counts + 0.5] = -np.inf
         return gain
