@@ -19,7 +19,7 @@ class Tally:
 
     The distance to be lowered is that of chi-square: squared images off, over the images of the
     class. A class is plain if all its groups are of this class alone. For such a class, to be in a
-    split counts for more than distance, and it stays off its share by less than its largest group.
+    split counts for more than distance, and no group that moves takes it off its share by its size.
     """
 
     def __init__(
@@ -51,8 +51,6 @@ class Tally:
         """Moves from a split to another; none to or from those without a share."""
         self.ways = [(i, j) for i, j in self.ways if shares[i] > 0 and shares[j] > 0]
         self._any_plain = bool(self.is_plain.any())
-        self._limit = np.zeros(len(cells.totals), dtype=np.int64)
-        np.maximum.at(self._limit, cells.codes, cells.counts)
         self._n_train = n_train
 
     def uneven(self) -> Ints:
@@ -73,7 +71,7 @@ class Tally:
         """Return by how much the distance falls if images of a class move from split i to j.
 
         Minus infinity if they may not: because the class has no others in train, or because a
-        plain class would come to be off its share by its largest group.
+        plain class would come to be off its share by as many images.
 
         Args:
             i: where they are.
@@ -86,7 +84,7 @@ class Tally:
         if self._any_plain:
             has_here, has_there = self.has[i][codes], self.has[j][codes]
             new = np.maximum(self.short[i][codes] + counts, counts - self.short[j][codes])
-            breaks = (new > self._limit[codes] - NUDGE) & (gain <= 0)
+            breaks = (new > counts - NUDGE) & (gain <= 0)
             leaves, arrives = has_here < counts + 0.5, has_there < 0.5
             presence = _PRESENCE * (arrives.astype(np.int64) - leaves)
             gain += np.where(self.is_plain[codes], np.where(breaks, -np.inf, presence), 0)
