@@ -11,33 +11,29 @@ milliseconds. Any other name goes through BLAKE2b, a microsecond each.
 
 from __future__ import annotations
 
+import re
+from binascii import unhexlify
 from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 Keys = npt.NDArray[np.uint64]
 _ID_LETTERS = 64
 _USED_LETTERS = 16
-_NOT_HEX = 255
-
-
-def _nibbles() -> npt.NDArray[np.uint8]:
-    """Value of each byte as a lower-case hexadecimal digit."""
-    values = np.full(256, _NOT_HEX, dtype=np.uint8)
-    for value, letter in enumerate(b"0123456789abcdef"):
-        values[letter] = value
-    return values
+_BEGINNING = re.compile(rb"[0-9a-f]{16}")
+_LOWER_CASE = np.uint64(0x2020202020202020)
+"""Bits that are set in digits and small letters, but not in capitals."""
+_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def draw(ids: Sequence[str] | pa.Array | pa.ChunkedArray, seed: int, purpose: str) -> Keys:
     """Draw a uniform 64-bit number for each id.
 
     Args:
-        ids: distinct names.
+        ids: names; equal ones draw the same.
         seed: the recipe's seed, any integer.
         purpose: what the numbers decide; different purposes draw independently.
 
@@ -45,29 +41,43 @@ def draw(ids: Sequence[str] | pa.Array | pa.ChunkedArray, seed: int, purpose: st
         One number for each id, in the order given.
     """
     key = blake2b(f"{purpose}:{seed}:".encode(), digest_size=8)
+    number = np.uint64(int.from_bytes(key.digest()))
     names = _as_array(ids)
-    beginning, is_id = _beginnings(names)
-    drawn = mix(beginning ^ np.uint64(int.from_bytes(key.digest())))
-    others = np.flatnonzero(~is_id)
-    if len(others):
-
-        def digest(name: str) -> bytes:
+    beginnings = _beginnings(names)
+    if beginnings is not None:
+        return mix(beginnings ^ number)
+    drawn = np.zeros(len(names), dtype=np.uint64)
+    for row, name in enumerate(map(str.encode, names.to_pylist())):
+        if len(name) == _ID_LETTERS and _BEGINNING.match(name):
+            drawn[row] = int(name[:_USED_LETTERS], 16)
+            drawn[row : row + 1] = mix(drawn[row : row + 1] ^ number)
+        else:
             state = key.copy()
-            state.update(name.encode())
-            return state.digest()
-
-        rest = names.take(pa.array(others)).to_pylist()
-        drawn[others] = np.frombuffer(b"".join(map(digest, rest)), dtype=">u8")
+            state.update(name)
+            drawn[row] = int.from_bytes(state.digest())
     return drawn
+
+
+def fingerprints(names: pa.Array) -> Keys:
+    """Return a 64-bit number for each name; different names have the same by accident only."""
+    letters = _letters(names)
+    if letters is None:
+        digests = (blake2b(each.encode(), digest_size=8).digest() for each in names.to_pylist())
+        return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+    words = letters.view("<u8").astype(np.uint64, copy=False)
+    factors = mix(np.arange(words.shape[1], dtype=np.uint64)) | np.uint64(1)
+    found: Keys = words @ factors
+    return found
 
 
 def mix(numbers: Keys) -> Keys:
     """Mix the bits of each number so that near numbers have nothing in common."""
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: Keys = mixed ^ (mixed >> np.uint64(31))
-    return result
+    mixed = numbers + _STEP
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed ^= mixed >> np.uint64(shift)
+        mixed *= np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
 def _as_array(ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -76,22 +86,27 @@ def _as_array(ids: Sequence[str] | pa.Array | pa.ChunkedArray) -> pa.Array:
     return ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
 
 
-def _beginnings(names: pa.Array) -> tuple[Keys, npt.NDArray[np.bool_]]:
-    """Return the first 64 bits of each image id, and which names are image ids at all."""
-    numbers = np.zeros(len(names), dtype=np.uint64)
-    # As many bytes as letters: each letter is one byte.
-    lengths = pc.binary_length(names), pc.utf8_length(names)
-    fits = pc.and_(*(pc.equal(length, _ID_LETTERS) for length in lengths))
-    is_id = fits.to_numpy(zero_copy_only=False).astype(np.bool_)
-    rows = np.flatnonzero(is_id)
-    if not len(rows):
-        return numbers, is_id
-    heads = pc.utf8_slice_codeunits(names.take(pa.array(rows)), 0, _USED_LETTERS)
-    data = np.frombuffer(heads.buffers()[2], dtype=np.uint8)[: len(rows) * _USED_LETTERS]
-    digits = _nibbles()[data].reshape(-1, _USED_LETTERS)
-    good = (digits != _NOT_HEX).all(axis=1)
-    high, low = digits[:, ::2], digits[:, 1::2]
-    packed = np.ascontiguousarray((high << 4) | (low & 15))
-    numbers[rows] = np.where(good, packed.view(">u8").ravel(), 0)
-    is_id[rows] = good
-    return numbers, is_id
+def _letters(names: pa.Array) -> npt.NDArray[np.uint8] | None:
+    """View names of 64 bytes each as an array of shape (n, 64); None if there are others."""
+    if not len(names) or not (pa.types.is_string(names.type) or names.type == pa.large_string()):
+        return None
+    width = np.int32 if pa.types.is_string(names.type) else np.int64
+    _, offsets, data = names.buffers()
+    ends = np.frombuffer(offsets, dtype=width)[names.offset : names.offset + len(names) + 1]
+    if (np.diff(ends) != _ID_LETTERS).any():
+        return None
+    return np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]].reshape(-1, _ID_LETTERS)
+
+
+def _beginnings(names: pa.Array) -> Keys | None:
+    """Return the first 64 bits of each image id; None if there are other names among them."""
+    letters = _letters(names)
+    if letters is None:
+        return None
+    heads = np.ascontiguousarray(letters[:, :_USED_LETTERS])
+    if (~heads.view(np.uint64) & _LOWER_CASE).any():
+        return None
+    try:
+        return np.frombuffer(unhexlify(heads.data), dtype=">u8").astype(np.uint64)
+    except ValueError:
+        return None

@@ -149,7 +149,8 @@ def _divide(
     names = groups.take(pa.array(selection.rows))
     fixed = was if (was >= 0).any() else None
     if facts.elsewhere is None or not len(was):
-        return assign(names, selection.labels, sides.shares, recipe.seed, fixed), None
+        split = assign(names, selection.labels, sides.shares, recipe.seed, fixed, sides.n_train)
+        return split, None
     parent = before.parent
     said = parent.info.get("holdout") if parent is not None else None
     held = hold_out(
@@ -170,5 +171,6 @@ def _divide(
         sides.without_test(),
         recipe.seed,
         None if fixed is None else fixed[rest],
+        sides.n_train,
     )
     return side, held

@@ -41,6 +41,11 @@ class Sides:
         return len(self.shares) - 1
 
     @property
+    def n_train(self) -> int:
+        """How many of them, from the first, are train."""
+        return int((self.split == 0).sum())
+
+    @property
     def split_shares(self) -> tuple[float, float, float]:
         """Share of train, val and test."""
         sums = np.bincount(self.split, self.shares, 3).tolist()

@@ -28,13 +28,19 @@ SHARES = (0.8, 0.1, 0.1)
 
 
 def curate(data: Data) -> Job:
-    """Ours: from names of groups and lists of labels, as it gets them from a project."""
+    """Ours: from names of groups and lists of labels, as it gets them from a project.
+
+    A group has the name of one of its images, which is the SHA-256 of the image's bytes.
+    """
+    from hashlib import sha256
+
     import pyarrow as pa
 
     from curate.pack.labels import Labels
     from curate.pack.split import assign
 
-    names = pa.array([f"{number:064x}" for number in range(int(data["groups"].max()) + 1)])
+    numbers = range(int(data["groups"].max()) + 1)
+    names = pa.array([sha256(b"%d" % number).hexdigest() for number in numbers])
     ids = names.take(pa.array(data["groups"]))
     classes = tuple(f"class {code:05d}" for code in range(int(data["n_classes"])))
     labels = Labels(classes, len(ids), data["rows"], data["codes"])
@@ -75,6 +81,24 @@ def iterative_stratification(data: Data) -> Job:
     return lambda: _from_folds((test for _, test in folds.split(matrix, matrix)), len(matrix))
 
 
+def iterative_shuffle_split(data: Data) -> Job:
+    """Multi-label splits of iterative-stratification: train and the rest, then the rest in two."""
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
+    matrix = _matrix(data)
+
+    def run() -> Ints:
+        split = np.zeros(len(matrix), dtype=np.int64)
+        rest = np.arange(len(matrix))
+        for number, share in ((1, 0.2), (2, 0.5)):
+            once = MultilabelStratifiedShuffleSplit(1, test_size=share, random_state=0)
+            rest = rest[next(once.split(matrix[rest], matrix[rest]))[1]]
+            split[rest] = number
+        return split
+
+    return run
+
+
 def scikit_multilearn(data: Data) -> Job:
     """Multi-label folds of scikit-multilearn, by single classes; knows no groups."""
     from skmultilearn.model_selection import IterativeStratification
@@ -104,7 +128,8 @@ SPLITTERS: dict[str, Callable[[Data], Job]] = {
     "curate": curate,
     "StratifiedGroupKFold": stratified_group_k_fold,
     "train_test_split": train_test_split,
-    "iterative-stratification": iterative_stratification,
+    "iterative-stratification, folds": iterative_stratification,
+    "iterative-stratification, shuffle split twice": iterative_shuffle_split,
     "scikit-multilearn": scikit_multilearn,
 }
 
