@@ -7,10 +7,11 @@ interrupted search neither loses a page nor asks for it twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
+from curate.catalog import bulk
 from curate.catalog.columns import CandidateColumns
 from curate.catalog.database import Database
 from curate.catalog.text import clean, cleaned
@@ -49,6 +50,7 @@ class Search:
         return not self.done and (self.wanted is None or self.given < self.wanted)
 
 
+_MANY_CLASSES = 1000
 _COLUMNS = "id, source, request, cursor, done, total, given, wanted"
 
 
@@ -174,29 +176,10 @@ def add_page(
         skipped: rows that gave no candidate, counted by reason; added to earlier counts.
     """
     with db.transaction():
-        class_ids = _class_ids(db, _class_names(candidates))
-        before = _largest_id(db)
-        db.many(
-            "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, "
-            "author, license, license_url, rights_holder, attribution, meta) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (source, source_id) DO UPDATE SET url = excluded.url "
-            "WHERE state IN ('pending', 'failed') AND url != excluded.url",
-            candidates.rows(search_id)
-            if isinstance(candidates, CandidateColumns)
-            else (_row(each, search_id) for each in candidates),
-        )
-        n_new = _largest_id(db) - before
-        if n_new == len(candidates):
-            # Ids were given in order, so nothing has to be looked up.
-            _add_hints(db, candidates, class_ids, search_id, before + 1)
+        if isinstance(candidates, CandidateColumns):
+            n_new = _add_columns(db, search_id, candidates)
         else:
-            # Columns come from a table where the class belongs to what the id names.
-            if not isinstance(candidates, CandidateColumns):
-                _dispute(db, search_id, candidates)
-            _find_hints(db, candidates, class_ids, search_id)
-        if not isinstance(candidates, CandidateColumns):
-            _keep_splits(db, search_id, candidates)
+            n_new = _add_candidates(db, search_id, candidates)
         db.execute(
             "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), "
             "given = given + ?, skipped = ? WHERE id = ?",
@@ -210,6 +193,67 @@ def add_page(
             ),
         )
         return n_new
+
+
+_KNOWN = (
+    "ON CONFLICT (source, source_id) DO UPDATE SET url = excluded.url "
+    "WHERE state IN ('pending', 'failed') AND url != excluded.url"
+)
+
+
+def _add_columns(db: Database, search_id: int, columns: CandidateColumns) -> int:
+    class_ids = _class_ids(db, bulk.class_names(columns))
+    first = bulk.largest_id(db, "candidates") + 1
+    n_new = bulk.insert_candidates(db, search_id, columns, _KNOWN)
+    if n_new == len(columns):
+        bulk.insert_hints(db, columns, class_ids, search_id, first)
+        return n_new
+    # No disputes: columns come from a table where the class belongs to what the id names.
+    places, classes = bulk.hints_of(columns, class_ids)
+    ids = columns.rows.column("source_id").take(places).to_pylist()
+    hinted = zip(classes.tolist(), repeat(search_id), repeat(columns.source), ids)
+    db.many(_HINT, hinted)
+    return n_new
+
+
+def _add_candidates(db: Database, search_id: int, candidates: Sequence[Candidate]) -> int:
+    class_ids = _class_ids(db, {name for each in candidates for name in each.classes})
+    before = bulk.largest_id(db, "candidates")
+    db.many(
+        "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, "
+        "author, license, license_url, rights_holder, attribution, meta) "
+        f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_KNOWN}",
+        (_row(each, search_id) for each in candidates),
+    )
+    n_new = bulk.largest_id(db, "candidates") - before
+    if n_new == len(candidates):
+        # Ids were given in order, so nothing has to be looked up.
+        rows = [
+            (class_ids[name], i, search_id)
+            for i, each in enumerate(candidates, before + 1)
+            for name in each.classes
+        ]
+        rows.sort()  # the table is in this order: neighbours share a page
+        db.many("INSERT INTO hints VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
+    else:
+        _dispute(db, search_id, candidates)
+        db.many(
+            _HINT,
+            (
+                (class_ids[name], search_id, each.source, clean(each.source_id))
+                for each in candidates
+                for name in each.classes
+            ),
+        )
+    _keep_splits(db, search_id, candidates)
+    return n_new
+
+
+_HINT = (
+    "INSERT INTO hints (class_id, candidate_id, search_id) "
+    "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
+    "ON CONFLICT DO NOTHING"
+)
 
 
 def _keep_splits(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
@@ -245,57 +289,6 @@ def _dispute(db: Database, search_id: int, candidates: Sequence[Candidate]) -> N
                 "INSERT INTO disputes VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (rows[0][0], search_id),
             )
-
-
-def _class_names(candidates: Sequence[Candidate]) -> set[str]:
-    if isinstance(candidates, CandidateColumns):
-        return {name for name in candidates.class_ if name is not None}
-    return {name for each in candidates for name in each.classes}
-
-
-def _hints(candidates: Sequence[Candidate]) -> Iterator[tuple[int, str]]:
-    """Yield the place of a candidate and one of its class hints."""
-    if isinstance(candidates, CandidateColumns):
-        return ((i, name) for i, name in enumerate(candidates.class_) if name is not None)
-    return ((i, name) for i, each in enumerate(candidates) for name in each.classes)
-
-
-def _add_hints(
-    db: Database,
-    candidates: Sequence[Candidate],
-    class_ids: Mapping[str, int],
-    search_id: int,
-    first_id: int,
-) -> None:
-    """Add the hints of new candidates, whose ids follow each other."""
-    rows = [(class_ids[name], first_id + i, search_id) for i, name in _hints(candidates)]
-    rows.sort()  # the table is in this order: neighbours share a page
-    db.many("INSERT INTO hints VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
-
-
-def _find_hints(
-    db: Database,
-    candidates: Sequence[Candidate],
-    class_ids: Mapping[str, int],
-    search_id: int,
-) -> None:
-    """Add the hints of candidates some of which were known."""
-    if isinstance(candidates, CandidateColumns):
-        named = repeat(candidates.source), candidates.source_id
-        keys = list(zip(*named))  # noqa: B905 - repeat has no end
-    else:
-        keys = [(each.source, clean(each.source_id)) for each in candidates]
-    db.many(
-        "INSERT INTO hints (class_id, candidate_id, search_id) "
-        "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
-        "ON CONFLICT DO NOTHING",
-        ((class_ids[name], search_id, *keys[i]) for i, name in _hints(candidates)),
-    )
-
-
-def _largest_id(db: Database) -> int:
-    # Ids are never freed, so their growth is the number of new rows.
-    return int(db.one("SELECT COALESCE(MAX(id), 0) FROM candidates")[0])
 
 
 def _row(each: Candidate, search_id: int) -> tuple[object, ...]:
@@ -334,15 +327,26 @@ def skipped_rows(db: Database) -> dict[str, int]:
 
 
 def _class_ids(db: Database, names: set[str]) -> dict[str, int]:
-    db.many(
-        "INSERT INTO classes (name) VALUES (?) ON CONFLICT DO NOTHING",
-        ((name,) for name in sorted(map(clean, names))),
+    """Return the ids of classes, made if they are new."""
+    as_kept = {name: clean(name) for name in names}
+    missing = set(as_kept.values()).difference(_known_classes(db, as_kept.values()))
+    if missing:
+        db.many("INSERT INTO classes (name) VALUES (?)", ((name,) for name in sorted(missing)))
+    ids = _known_classes(db, as_kept.values())
+    return {name: ids[kept] for name, kept in as_kept.items()}
+
+
+def _known_classes(db: Database, names: Collection[str]) -> dict[str, int]:
+    """Return the ids of those of some classes that there are, and perhaps of others."""
+    if len(names) > _MANY_CLASSES:  # quicker than to look for so many
+        return dict(db.all("SELECT name, id FROM classes"))
+    return dict(
+        db.all(
+            "SELECT name, classes.id FROM json_each(?) AS wanted "
+            "CROSS JOIN classes ON name = wanted.value",
+            (json.dumps(list(names)),),
+        )
     )
-    return {name: _class_id(db, clean(name)) for name in names}
-
-
-def _class_id(db: Database, name: str) -> int:
-    return int(db.one("SELECT id FROM classes WHERE name = ?", (name,))[0])
 
 
 def set_quota(db: Database, quota: int | None, names: Sequence[str]) -> None:

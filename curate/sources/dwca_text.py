@@ -24,7 +24,7 @@ import pyarrow.csv as pa_csv
 from curate.errors import SourceError
 from curate.sources.dwca_meta import MAX_COLUMNS, Spec
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
 """Read at a time; a longer row ends the reading."""
 _CODED = pa.dictionary(pa.int32(), pa.binary())
 _TOO_MANY_BAD = 0.5

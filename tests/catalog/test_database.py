@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -97,10 +98,10 @@ def test_a_catalog_of_an_older_version_is_migrated_once(
 
 
 def shapes(path: Path) -> dict[str, str]:
-    """Return the statements that made everything in a catalog, without white space."""
+    """Return the statements that made all of a catalog, without comments and white space."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-        return {name: "".join(sql.split()) for name, sql in rows}
+        return {name: "".join(re.sub("--.*", "", sql).split()) for name, sql in rows}
 
 
 def test_a_catalog_of_the_first_version_migrates_to_the_shape_of_a_new_one(tmp_path: Path) -> None:

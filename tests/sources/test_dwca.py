@@ -356,8 +356,9 @@ def test_candidates_of_an_archive_come_into_the_catalog_as_they_are(tmp_path: Pa
             for question in finder.open(project.db, request):
                 finder.take(project.db, question)
         rows = project.db.all(
-            "SELECT source_id, group_hint, meta, name FROM candidates "
-            "JOIN hints ON candidate_id = candidates.id JOIN classes ON classes.id = class_id"
+            "SELECT source_id, group_hint, whole, name FROM candidates "
+            "JOIN whole_meta ON whole_meta.candidate_id = candidates.id "
+            "JOIN hints ON hints.candidate_id = candidates.id JOIN classes ON classes.id = class_id"
         )
     found = everything(path)
     assert [(row[0], row[1], json.loads(row[2]), (row[3],)) for row in rows] == [

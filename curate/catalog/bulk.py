@@ -1,0 +1,151 @@
+"""Columns of candidates into the catalog: many rows to a statement, no object for a row.
+
+SQLite takes a row in a third of the time that a statement for it costs, so one statement
+takes many. What candidates share is written first to last as often as it is used: a page of
+candidates that are all known adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from curate.catalog.columns import TEXTS, CandidateColumns
+from curate.catalog.database import Database
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    Ints = npt.NDArray[np.int64]
+
+ROWS = 60
+"""In one statement: below the 999 values that any SQLite takes, and more gains nothing."""
+_CHUNK_ROWS = 100 * ROWS
+"""Turned into Python's values at a time."""
+_INTO = f"candidates (source, search_id, {', '.join(TEXTS)}, shared_id)"
+_WIDTH = len(TEXTS) + 1
+
+
+def insert(
+    db: Database, into: str, constant: list[object], width: int, values: list[object], tail: str
+) -> None:
+    """Insert rows, many to a statement.
+
+    Args:
+        db: the catalog.
+        into: the table, perhaps with its columns.
+        constant: the first values of all rows.
+        width: how many values follow in each.
+        values: these, row after row, n_rows x width.
+        tail: what follows the rows, e.g. what a conflict does.
+    """
+    step = ROWS * width
+    whole = len(values) - len(values) % step
+    for n_rows, start, stop in ((ROWS, 0, whole), (1, whole, len(values))):
+        length = n_rows * width
+        rows = ", ".join(_row(len(constant), width, i) for i in range(n_rows))
+        db.many(
+            f"INSERT INTO {into} VALUES {rows} {tail}",  # noqa: S608 - numbers
+            (constant + values[i : i + length] for i in range(start, stop, length)),
+        )
+
+
+def _row(n_constant: int, width: int, number: int) -> str:
+    """Return the marks of a row: those that all rows share, and its own."""
+    first = n_constant + number * width + 1
+    marks = (*range(1, n_constant + 1), *range(first, first + width))
+    return f"({', '.join(f'?{each}' for each in marks)})"
+
+
+def insert_candidates(db: Database, search_id: int, columns: CandidateColumns, tail: str) -> int:
+    """Insert candidates and what they share; return how many were new.
+
+    Args:
+        db: the catalog, in a transaction.
+        search_id: the search that they belong to.
+        columns: the candidates.
+        tail: what is done with those that are known.
+    """
+    import pyarrow.compute as pc
+
+    before, last_shared = largest_id(db, "candidates"), largest_id(db, "shared_meta")
+    for values in _values(columns, last_shared + 1):
+        insert(db, _INTO, [columns.source, search_id], _WIDTH, values, tail)
+    n_new = largest_id(db, "candidates") - before
+    if n_new == len(columns):
+        used = pc.unique(columns.rows.column("shared")).drop_null().to_pylist()
+    else:
+        sql = "SELECT DISTINCT shared_id FROM candidates WHERE id > ? AND shared_id NOT NULL"
+        used = [number - last_shared - 1 for (number,) in db.all(sql, (before,))]
+    _insert_shared(db, columns.shared, used, last_shared + 1)
+    return n_new
+
+
+def _values(columns: CandidateColumns, first_shared: int) -> Iterator[list[object]]:
+    """Yield values of candidates, row after row, some thousand rows at a time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for start in range(0, len(columns), _CHUNK_ROWS):
+        rows = columns.rows.slice(start, _CHUNK_ROWS)
+        shared = pc.add(rows.column("shared").cast(pa.int64()), first_shared)
+        texts = (rows.column(name).to_pylist() for name in TEXTS)
+        yield list(chain.from_iterable(zip(*texts, shared.to_pylist(), strict=True)))
+
+
+def _insert_shared(db: Database, shared: pa.RecordBatch, used: Sequence[int], first: int) -> None:
+    """Insert the rows that are used, and those that they point to."""
+    import pyarrow as pa
+
+    if not used:
+        return
+    near = shared.take(pa.array(used, pa.int32()))
+    far = near.column("shared").drop_null().to_pylist()
+    places = sorted({*used, *far})
+    rows = shared.take(pa.array(places, pa.int32()))
+    more = [None if each is None else first + each for each in rows.column("shared").to_pylist()]
+    ids = [first + each for each in places]
+    values = chain.from_iterable(zip(ids, rows.column("meta").to_pylist(), more, strict=True))
+    insert(db, "shared_meta", [], 3, list(values), "")
+
+
+def hints_of(columns: CandidateColumns, class_ids: Mapping[str, int]) -> tuple[Ints, Ints]:
+    """Return the places of candidates with a class hint, and the ids of their classes."""
+    import numpy as np
+
+    column = columns.rows.column("class")
+    ids = [class_ids.get(name, 0) for name in column.dictionary.to_pylist()]
+    places = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    codes = column.indices.drop_null().to_numpy()
+    return places, np.array(ids, np.int64)[codes]
+
+
+def insert_hints(
+    db: Database,
+    columns: CandidateColumns,
+    class_ids: Mapping[str, int],
+    search_id: int,
+    first: int,
+) -> None:
+    """Insert the class hints of new candidates, whose ids follow each other from `first` on."""
+    import numpy as np
+
+    places, classes = hints_of(columns, class_ids)
+    order = np.argsort(classes, kind="stable")  # the table's order: neighbours share a page
+    values = np.column_stack((classes[order], places[order] + first)).ravel().tolist()
+    into = "hints (search_id, class_id, candidate_id)"
+    insert(db, into, [search_id], 2, values, "ON CONFLICT DO NOTHING")
+
+
+def class_names(columns: CandidateColumns) -> set[str]:
+    """Return the classes that are hinted at."""
+    column = columns.rows.column("class")
+    return set(column.dictionary.take(column.indices.unique().drop_null()).to_pylist())
+
+
+def largest_id(db: Database, table: str) -> int:
+    """Return the id of the newest row; ids are never freed, so its growth counts new rows."""
+    return int(db.one(f"SELECT COALESCE(MAX(id), 0) FROM {table}")[0])  # noqa: S608 - our own tables
