@@ -1,15 +1,16 @@
 """Columns of candidates into the catalog: many rows to a statement, no object for a row.
 
-SQLite takes a row in a third of the time that a statement for it costs, so one statement
-takes many. What candidates share is written first to last as often as it is used: a page of
-candidates that are all known adds nothing.
+Python's part of a statement costs more than SQLite's of a row, so a statement takes many
+rows. Of what candidates share only that is written which new candidates point to: a page of
+known ones adds nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curate.catalog.columns import TEXTS, CandidateColumns
 from curate.catalog.database import Database
@@ -17,7 +18,6 @@ from curate.catalog.database import Database
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     Ints = npt.NDArray[np.int64]
 
@@ -30,7 +30,7 @@ _WIDTH = len(TEXTS) + 1
 
 
 def insert(
-    db: Database, into: str, constant: list[object], width: int, values: list[object], tail: str
+    db: Database, into: str, constant: list[Any], width: int, values: list[Any], tail: str = ""
 ) -> None:
     """Insert rows, many to a statement.
 
@@ -80,11 +80,11 @@ def insert_candidates(db: Database, search_id: int, columns: CandidateColumns, t
     else:
         sql = "SELECT DISTINCT shared_id FROM candidates WHERE id > ? AND shared_id NOT NULL"
         used = [number - last_shared - 1 for (number,) in db.all(sql, (before,))]
-    _insert_shared(db, columns.shared, used, last_shared + 1)
+    _insert_shared(db, columns, sorted(used), last_shared + 1)
     return n_new
 
 
-def _values(columns: CandidateColumns, first_shared: int) -> Iterator[list[object]]:
+def _values(columns: CandidateColumns, first_shared: int) -> Iterator[list[Any]]:
     """Yield values of candidates, row after row, some thousand rows at a time."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -96,20 +96,28 @@ def _values(columns: CandidateColumns, first_shared: int) -> Iterator[list[objec
         yield list(chain.from_iterable(zip(*texts, shared.to_pylist(), strict=True)))
 
 
-def _insert_shared(db: Database, shared: pa.RecordBatch, used: Sequence[int], first: int) -> None:
-    """Insert the rows that are used, and those that they point to."""
+def _insert_shared(db: Database, columns: CandidateColumns, used: list[int], first: int) -> None:
+    """Insert the rows that are used, under ids from `first` on, and those that they point to."""
     import pyarrow as pa
 
-    if not used:
-        return
-    near = shared.take(pa.array(used, pa.int32()))
-    far = near.column("shared").drop_null().to_pylist()
-    places = sorted({*used, *far})
-    rows = shared.take(pa.array(places, pa.int32()))
-    more = [None if each is None else first + each for each in rows.column("shared").to_pylist()]
-    ids = [first + each for each in places]
-    values = chain.from_iterable(zip(ids, rows.column("meta").to_pylist(), more, strict=True))
-    insert(db, "shared_meta", [], 3, list(values), "")
+    rows = columns.shared.take(pa.array(used, pa.int32()))
+    above = rows.column("common").unique().drop_null()
+    texts = columns.common.column("meta").take(above).to_pylist()
+    ids = dict(zip(above.to_pylist(), map(_content_id, texts), strict=True))
+    common = chain.from_iterable(zip(ids.values(), texts, strict=True))
+    insert(db, "common_meta", [], 2, list(common), "ON CONFLICT DO NOTHING")
+    values = zip(
+        (first + each for each in used),
+        rows.column("meta").to_pylist(),
+        (ids.get(each) for each in rows.column("common").to_pylist()),
+        strict=True,
+    )
+    insert(db, "shared_meta", [], 3, list(chain.from_iterable(values)))
+
+
+def _content_id(text: str) -> int:
+    """Return 63 bits of a text's SHA-256, which no other text in sight has."""
+    return int.from_bytes(sha256(text.encode()).digest()[:8]) >> 1
 
 
 def hints_of(columns: CandidateColumns, class_ids: Mapping[str, int]) -> tuple[Ints, Ints]:

@@ -2,8 +2,8 @@
 
 A million `Candidate` objects cost more time than the rows they become. A source that reads
 tables hands over Arrow columns instead; they are a sequence of candidates all the same, made
-one by one for whoever looks at them. What several candidates have in common (the record that
-they show, the taxon of that record) is said once, in rows of `shared` that they point to.
+one by one for whoever looks at them. What several candidates share (the record that they show)
+is said once, in rows of `shared` that they point to; what these share (the taxon), in `common`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class CandidateColumns(Sequence[Candidate]):
     """`TEXTS`; `class` (a dictionary), the class hint, null for none; and `shared` (int32), a
     row of `shared` whose `meta` holds for the candidate too, or null."""
     shared: pa.RecordBatch
-    """`meta`; and `shared` (int32), an earlier row that holds too, or null."""
+    """`meta`; and `common` (int32), a row of `common` that holds too, or null."""
+    common: pa.RecordBatch
+    """`meta`."""
     query: str | None = None
     """The search text that found them."""
 
@@ -76,5 +78,7 @@ class CandidateColumns(Sequence[Candidate]):
     def _shared_meta(self, place: int | None) -> dict[str, str]:
         if place is None:
             return {}
-        row = {name: self.shared.column(name)[place].as_py() for name in ("meta", "shared")}
-        return {**self._shared_meta(row["shared"]), **json.loads(row["meta"])}
+        own = json.loads(self.shared.column("meta")[place].as_py())
+        above = self.shared.column("common")[place].as_py()
+        common = {} if above is None else json.loads(self.common.column("meta")[above].as_py())
+        return {**common, **own}

@@ -52,18 +52,23 @@ CREATE INDEX candidates_reason ON candidates (reason, state) WHERE reason IS NOT
 CREATE INDEX candidates_due ON candidates (due_at) WHERE state = 'pending' AND due_at > 0;
 CREATE INDEX candidates_image ON candidates (image_id) WHERE image_id IS NOT NULL;
 
+CREATE TABLE common_meta (
+    id INTEGER PRIMARY KEY,           -- from the SHA-256 of meta: the same text is the same row
+    meta TEXT NOT NULL                -- JSON object of texts that rows of shared_meta share
+);
+
 CREATE TABLE shared_meta (
     id INTEGER PRIMARY KEY,
     meta TEXT NOT NULL,               -- JSON object of texts that several candidates share
-    shared_id INTEGER REFERENCES shared_meta (id) -- what it shares with others; NULL: nothing
+    common_id INTEGER REFERENCES common_meta (id) -- what it shares in turn; NULL: nothing
 );
 
 CREATE VIEW whole_meta AS             -- all that a source says of a candidate, as one object
 SELECT candidates.id AS candidate_id, CASE WHEN candidates.shared_id IS NULL THEN candidates.meta
-    ELSE json_patch(json_patch(COALESCE(far.meta, '{}'), near.meta), COALESCE(candidates.meta, '{}'))
-    END AS whole
-FROM candidates LEFT JOIN shared_meta AS near ON near.id = candidates.shared_id
-LEFT JOIN shared_meta AS far ON far.id = near.shared_id;
+    ELSE json_patch(json_patch(COALESCE(common_meta.meta, '{}'), shared_meta.meta),
+        COALESCE(candidates.meta, '{}')) END AS whole
+FROM candidates LEFT JOIN shared_meta ON shared_meta.id = candidates.shared_id
+LEFT JOIN common_meta ON common_meta.id = common_id;
 
 CREATE TABLE hints (
     class_id INTEGER NOT NULL REFERENCES classes (id),

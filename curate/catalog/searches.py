@@ -7,14 +7,12 @@ interrupted search neither loses a page nor asks for it twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
-from curate.catalog import bulk
-from curate.catalog.columns import CandidateColumns
+from curate.catalog import adding
 from curate.catalog.database import Database
-from curate.catalog.text import clean, cleaned
+from curate.catalog.text import clean
 from curate.records import Candidate
 
 
@@ -50,7 +48,6 @@ class Search:
         return not self.done and (self.wanted is None or self.given < self.wanted)
 
 
-_MANY_CLASSES = 1000
 _COLUMNS = "id, source, request, cursor, done, total, given, wanted"
 
 
@@ -176,10 +173,7 @@ def add_page(
         skipped: rows that gave no candidate, counted by reason; added to earlier counts.
     """
     with db.transaction():
-        if isinstance(candidates, CandidateColumns):
-            n_new = _add_columns(db, search_id, candidates)
-        else:
-            n_new = _add_candidates(db, search_id, candidates)
+        n_new = adding.add(db, search_id, candidates)
         db.execute(
             "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), "
             "given = given + ?, skipped = ? WHERE id = ?",
@@ -193,120 +187,6 @@ def add_page(
             ),
         )
         return n_new
-
-
-_KNOWN = (
-    "ON CONFLICT (source, source_id) DO UPDATE SET url = excluded.url "
-    "WHERE state IN ('pending', 'failed') AND url != excluded.url"
-)
-
-
-def _add_columns(db: Database, search_id: int, columns: CandidateColumns) -> int:
-    class_ids = _class_ids(db, bulk.class_names(columns))
-    first = bulk.largest_id(db, "candidates") + 1
-    n_new = bulk.insert_candidates(db, search_id, columns, _KNOWN)
-    if n_new == len(columns):
-        bulk.insert_hints(db, columns, class_ids, search_id, first)
-        return n_new
-    # No disputes: columns come from a table where the class belongs to what the id names.
-    places, classes = bulk.hints_of(columns, class_ids)
-    ids = columns.rows.column("source_id").take(places).to_pylist()
-    hinted = zip(classes.tolist(), repeat(search_id), repeat(columns.source), ids)
-    db.many(_HINT, hinted)
-    return n_new
-
-
-def _add_candidates(db: Database, search_id: int, candidates: Sequence[Candidate]) -> int:
-    class_ids = _class_ids(db, {name for each in candidates for name in each.classes})
-    before = bulk.largest_id(db, "candidates")
-    db.many(
-        "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, "
-        "author, license, license_url, rights_holder, attribution, meta) "
-        f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_KNOWN}",
-        (_row(each, search_id) for each in candidates),
-    )
-    n_new = bulk.largest_id(db, "candidates") - before
-    if n_new == len(candidates):
-        # Ids were given in order, so nothing has to be looked up.
-        rows = [
-            (class_ids[name], i, search_id)
-            for i, each in enumerate(candidates, before + 1)
-            for name in each.classes
-        ]
-        rows.sort()  # the table is in this order: neighbours share a page
-        db.many("INSERT INTO hints VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
-    else:
-        _dispute(db, search_id, candidates)
-        db.many(
-            _HINT,
-            (
-                (class_ids[name], search_id, each.source, clean(each.source_id))
-                for each in candidates
-                for name in each.classes
-            ),
-        )
-    _keep_splits(db, search_id, candidates)
-    return n_new
-
-
-_HINT = (
-    "INSERT INTO hints (class_id, candidate_id, search_id) "
-    "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
-    "ON CONFLICT DO NOTHING"
-)
-
-
-def _keep_splits(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
-    """Note on which sides of a split the dataset has put its images."""
-    db.many(
-        "INSERT OR REPLACE INTO given_splits (candidate_id, search_id, split) "
-        "SELECT id, ?, ? FROM candidates WHERE source = ? AND source_id = ?",
-        (
-            (search_id, each.split, each.source, clean(each.source_id))
-            for each in candidates
-            if each.split is not None
-        ),
-    )
-
-
-def _dispute(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
-    """Note the candidates that this search has offered before with other classes."""
-    offered: dict[tuple[str, str], set[frozenset[str]]] = {}
-    for each in candidates:
-        if each.classes:
-            names = frozenset(map(clean, each.classes))
-            offered.setdefault((each.source, clean(each.source_id)), set()).add(names)
-    for (source, source_id), sets in offered.items():
-        rows = db.all(
-            "SELECT candidates.id, classes.name FROM candidates "
-            "LEFT JOIN hints ON candidate_id = candidates.id AND hints.search_id = ? "
-            "LEFT JOIN classes ON classes.id = class_id WHERE source = ? AND source_id = ?",
-            (search_id, source, source_id),
-        )
-        before = frozenset(name for _, name in rows if name is not None)
-        if len(sets | {before} if before else sets) > 1:
-            db.execute(
-                "INSERT INTO disputes VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (rows[0][0], search_id),
-            )
-
-
-def _row(each: Candidate, search_id: int) -> tuple[object, ...]:
-    meta = clean(json.dumps(dict(each.meta), ensure_ascii=False)) if each.meta else None
-    return (
-        each.source,
-        clean(each.source_id),
-        search_id,
-        clean(each.url),
-        cleaned(each.group),
-        cleaned(each.page_url),
-        cleaned(each.author),
-        cleaned(each.license),
-        cleaned(each.license_url),
-        cleaned(each.rights_holder),
-        cleaned(each.attribution),
-        meta,
-    )
 
 
 def _add_skipped(db: Database, search_id: int, skipped: Mapping[str, int]) -> str:
@@ -326,34 +206,11 @@ def skipped_rows(db: Database) -> dict[str, int]:
     return totals
 
 
-def _class_ids(db: Database, names: set[str]) -> dict[str, int]:
-    """Return the ids of classes, made if they are new."""
-    as_kept = {name: clean(name) for name in names}
-    missing = set(as_kept.values()).difference(_known_classes(db, as_kept.values()))
-    if missing:
-        db.many("INSERT INTO classes (name) VALUES (?)", ((name,) for name in sorted(missing)))
-    ids = _known_classes(db, as_kept.values())
-    return {name: ids[kept] for name, kept in as_kept.items()}
-
-
-def _known_classes(db: Database, names: Collection[str]) -> dict[str, int]:
-    """Return the ids of those of some classes that there are, and perhaps of others."""
-    if len(names) > _MANY_CLASSES:  # quicker than to look for so many
-        return dict(db.all("SELECT name, id FROM classes"))
-    return dict(
-        db.all(
-            "SELECT name, classes.id FROM json_each(?) AS wanted "
-            "CROSS JOIN classes ON name = wanted.value",
-            (json.dumps(list(names)),),
-        )
-    )
-
-
 def set_quota(db: Database, quota: int | None, names: Sequence[str]) -> None:
     """Ask for `quota` images of each of these classes, made if they are new; None: for all."""
     with db.transaction():
         if quota is not None:
-            _class_ids(db, set(names))
+            adding.class_ids(db, set(names))
         db.many(
             "UPDATE classes SET quota = ? WHERE name = ?", ((quota, clean(name)) for name in names)
         )

@@ -50,7 +50,7 @@ def _escaped(texts: pa.Array) -> pa.Array:
 
 
 def _has_awkward(texts: pa.Array) -> bool:
-    """Tell whether any text has to be escaped: a look at the bytes is much cheaper than a search."""
+    """Tell whether any text has to be escaped, by its bytes: much cheaper than to search each."""
     offsets, data = texts.buffers()[1:]
     if data is None or not len(texts):
         return False

@@ -252,7 +252,7 @@ def candidates(joined: Joined, job: Job) -> CandidateColumns:
     ids = media.text(ID)
     names, links, beside = _licenses(media.text("license"))
     creators, holders = media.text("creator"), media.text("holder")
-    nearest, shared = _shared(joined, job)
+    nearest, shared, common = _shared(joined, job)
     columns = {
         "source_id": joined.source_ids,
         "url": _sized(joined, job),
@@ -268,7 +268,7 @@ def candidates(joined: Joined, job: Job) -> CandidateColumns:
         "shared": nearest,
     }
     rows = pa.RecordBatch.from_arrays([*columns.values()], names=[*columns])
-    return CandidateColumns("dwca", rows, shared, job.query.text)
+    return CandidateColumns("dwca", rows, shared, common, job.query.text)
 
 
 def _hints(joined: Joined, job: Job) -> pa.DictionaryArray:
@@ -351,28 +351,29 @@ def _metas(media: Media, beside: pa.Array, job: Job) -> pa.Array:
     )
 
 
-def _shared(joined: Joined, job: Job) -> tuple[pa.Array, pa.RecordBatch]:
-    """Return what media share: the row of each, and the rows.
-
-    Taxa come first, then records, which point to them.
-    """
+def _shared(joined: Joined, job: Job) -> tuple[pa.Array, pa.RecordBatch, pa.RecordBatch]:
+    """Return what media share: the row of each, the rows of records, and those of taxa."""
+    texts, none = pa.nulls(0, pa.string()), pa.nulls(0, pa.int32())
     if joined.places is None or job.described is None:
-        no_texts, no_rows = pa.array([], pa.string()), pa.array([], pa.int32())
-        empty = pa.RecordBatch.from_arrays([no_texts, no_rows], names=["meta", "shared"])
-        return pa.nulls(joined.media.n, pa.int32()), empty
+        return pa.nulls(joined.media.n, pa.int32()), *_shared_rows(texts, none, texts)
     records = joined.places.dictionary_encode()
     taken = {key: each.take(records.dictionary) for key, each in job.described.columns.items()}
-    metas = [objects({key: each.cast(pa.string()) for key, each in taken.items()})]
-    above = pa.nulls(len(records.dictionary), pa.int32())
-    if job.described.taxa is not None:
-        taxa = job.described.taxa.take(records.dictionary)
-        own = taxa.indices.dictionary_encode()
-        above = own.indices
-        metas.insert(0, taxa.dictionary.take(own.dictionary))
-    n_taxa = sum(map(len, metas)) - len(above)
-    shared = pa.concat_arrays([pa.nulls(n_taxa, pa.int32()), above])
-    rows = pa.RecordBatch.from_arrays([pa.concat_arrays(metas), shared], names=["meta", "shared"])
-    return pc.add(records.indices, pa.scalar(n_taxa, pa.int32())), rows
+    metas = objects({key: each.cast(pa.string()) for key, each in taken.items()})
+    if job.described.taxa is None:
+        none = pa.nulls(len(metas), pa.int32())
+        return records.indices, *_shared_rows(metas, none, texts)
+    taxa = job.described.taxa.take(records.dictionary)
+    own = taxa.indices.dictionary_encode()
+    return records.indices, *_shared_rows(metas, own.indices, taxa.dictionary.take(own.dictionary))
+
+
+def _shared_rows(
+    metas: pa.Array, above: pa.Array, common: pa.Array
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    return (
+        pa.RecordBatch.from_arrays([metas, above], names=["meta", "common"]),
+        pa.RecordBatch.from_arrays([common], names=["meta"]),
+    )
 
 
 def _none_if_blank(texts: pa.Array) -> pa.Array:
