@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -329,8 +330,8 @@ def test_a_bad_archive_is_one_clear_line_and_the_catalog_stays_as_it_was(
             project.fetch(FetchRequest(source="dwca", path=path))
         assert reason in caught.value.message
         assert "\n" not in caught.value.message
-        assert project.db.all("SELECT * FROM searches") == []
-        assert project.db.all("SELECT * FROM candidates") == []
+        for table in ("searches", "candidates", "classes", "hints", "shared_meta", "common_meta"):
+            assert project.db.all(f"SELECT * FROM {table}") == []
 
 
 def test_a_description_full_of_lines_is_read_in_time(tmp_path: Path) -> None:
@@ -360,6 +361,13 @@ def test_candidates_of_an_archive_come_into_the_catalog_as_they_are(tmp_path: Pa
             "JOIN whole_meta ON whole_meta.candidate_id = candidates.id "
             "JOIN hints ON hints.candidate_id = candidates.id JOIN classes ON classes.id = class_id"
         )
+        # Under other classes the records are the same ones.
+        before = project.db.all("SELECT * FROM candidates")
+        shared = project.db.one("SELECT COUNT(*) FROM shared_meta")
+        for question in finder.open(project.db, replace(request, class_by="recordedBy")):
+            finder.take(project.db, question)
+        assert project.db.all("SELECT * FROM candidates")[: len(before)] == before
+        assert project.db.one("SELECT COUNT(*) FROM shared_meta") == (shared[0] + 1,)
     found = everything(path)
     assert [(row[0], row[1], json.loads(row[2]), (row[3],)) for row in rows] == [
         (each.source_id, each.group, each.meta, each.classes) for each in found
