@@ -2,8 +2,9 @@
 
 Records first (as columns), then media in pages of 30,000 rows, joined with them. All tables
 are read to their end once before the first page is given, so that an archive which is cut
-off, or not what it says, leaves nothing behind; the cost is to read the media twice. A place
-in an archive is the media table and the row in it.
+off, or not what it says, leaves nothing behind; the cost is to read the media twice. The
+first time a second thread does, beside the records, and later one makes the next page while
+this one is written. A place in an archive is the media table and the row in it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from curate.errors import SourceError, UsageError
 from curate.sources.ahead import ahead
 from curate.sources.archive import Archive
 from curate.sources.base import Page, Query, SourceContext, limited
+from curate.sources.dwca_join import Job, Joined, Media, join, make_job, roles
 from curate.sources.dwca_records import Records, load
-from curate.sources.dwca_rows import Job, Joined, Media, candidates, join, make_job, roles
+from curate.sources.dwca_rows import candidates
 from curate.sources.dwca_tables import ID, Layout, Table, layout
 
 PAGE_ROWS = 30_000
