@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,10 @@ class Database:
 
     def __init__(self, path: Path, *, any_thread: bool = False) -> None:
         self.path = path
+        self.after_commit: Callable[[], None] | None = None
         try:
             self._connection = sqlite3.connect(
-                _uri(path),
+                uri(path),
                 uri=True,
                 timeout=BUSY_TIMEOUT_S,
                 isolation_level=None,
@@ -125,6 +126,8 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        if self.after_commit is not None:
+            self.after_commit()
 
     def execute(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
         """Run one statement; return its cursor.
@@ -208,7 +211,7 @@ def _owner(path: Path) -> str:
         return "another process"
 
 
-def _uri(path: Path) -> str:
+def uri(path: Path) -> str:
     """Return SQLite's name of the file; one that can only be read is opened so.
 
     A catalog in WAL mode needs a file beside it even to be read, unless SQLite is told that

@@ -14,12 +14,15 @@ _AWKWARD = r'["\\\x00-\x1f]'
 """What JSON does not allow inside a string."""
 
 
-def objects(columns: Mapping[str, pa.Array]) -> pa.Array:
+def objects(columns: Mapping[str, pa.Array], n_rows: int) -> pa.Array:
     """Return JSON objects of texts, one for each row; empty texts are left out.
 
     Args:
-        columns: strings by key, all of the same length, one at least.
+        columns: strings by key, each of `n_rows`.
+        n_rows: how many objects; without columns they are empty.
     """
+    if not columns:
+        return pc.fill_null(pa.nulls(n_rows, pa.string()), "{}")
     pieces = [each for key, column in columns.items() for each in _members(key, column)]
     *_, last = columns.values()
     if pc.any(pc.equal(last, "")).as_py():

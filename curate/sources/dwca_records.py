@@ -104,7 +104,7 @@ class Records:
             for name, key in kept.items()
             if name in of_taxon
         }
-        taxa = pa.DictionaryArray.from_arrays(codes.indices, objects(texts))
+        taxa = pa.DictionaryArray.from_arrays(codes.indices, objects(texts, len(firsts)))
         rest = {key: self.columns[name] for name, key in kept.items() if name not in of_taxon}
         return Described(taxa, rest)
 
@@ -117,6 +117,11 @@ class Described:
     """JSON objects that records of one taxon share; None: there is nothing to share."""
     columns: Columns
     """The rest, by the names that it is kept under."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of them is kept."""
+        return self.taxa is None and not self.columns
 
 
 def load(found: Layout, class_by: str | None, more: Iterable[str] = ()) -> Records:

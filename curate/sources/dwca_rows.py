@@ -120,18 +120,20 @@ def _metas(media: Media, beside: pa.Array, job: Job) -> pa.Array:
             "format": media.text("format"),
             "identifier": media.text("url"),
             "gbifID" if job.is_gbif else "recordID": media.text(ID),
-        }
+        },
+        media.n,
     )
 
 
 def _shared(joined: Joined, job: Job) -> tuple[pa.Array, pa.RecordBatch, pa.RecordBatch]:
     """Return what media share: the row of each, the rows of records, and those of taxa."""
     texts, none = pa.nulls(0, pa.string()), pa.nulls(0, pa.int32())
-    if joined.places is None or job.described is None:
+    if joined.places is None or job.described is None or job.described.is_empty:
         return pa.nulls(joined.media.n, pa.int32()), *_shared_rows(texts, none, texts)
     records = joined.places.dictionary_encode()
     taken = {key: each.take(records.dictionary) for key, each in job.described.columns.items()}
-    metas = objects({key: each.cast(pa.string()) for key, each in taken.items()})
+    said = {key: each.cast(pa.string()) for key, each in taken.items()}
+    metas = objects(said, len(records.dictionary))
     if job.described.taxa is None:
         none = pa.nulls(len(metas), pa.int32())
         return records.indices, *_shared_rows(metas, none, texts)

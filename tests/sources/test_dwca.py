@@ -116,6 +116,28 @@ def test_media_are_joined_with_their_records(tmp_path: Path) -> None:
     assert everything(path, licenses=frozenset({"cc-by"})) == [one]
 
 
+@pytest.mark.parametrize(
+    ("column", "kept"),
+    [("habitat", {}), ("species", {"species": "wood"}), ("year", {"year": "wood"})],
+)
+def test_a_record_may_say_little_of_its_images(
+    tmp_path: Path, column: str, kept: dict[str, str]
+) -> None:
+    core = table("core", f"{DWC}Occurrence", "o.txt", (column,), header=0)
+    files = {**FILES, "meta.xml": meta(core, archives.EXTENSION), "o.txt": "1\twood\n2\twood\n"}
+    path = zipped(tmp_path / "a.zip", files)
+    found = everything(path, classes=("fungi",))
+    assert [(each.source_id[:2], each.classes) for each in found] == [
+        ("1:", ("fungi",)),
+        ("2:", ("fungi",)),
+    ]
+    own = [
+        {"format": "image/jpeg", "identifier": "https://example.org/1.jpg", "recordID": "1"},
+        {"format": "image/png", "identifier": "https://example.org/2.png", "recordID": "2"},
+    ]
+    assert [each.meta for each in found] == [{**kept, **each} for each in own]
+
+
 def test_a_free_text_that_names_a_licence_is_kept_beside_it(tmp_path: Path) -> None:
     words = "(c) Ada, some rights reserved (CC BY-NC 4.0)"
     media = f"id\ttype\tformat\tidentifier\tlicense\n1\t\t\thttps://x.example/1.jpg\t{words}\n"

@@ -43,7 +43,7 @@ def test_objects_are_json_of_the_texts_that_are_not_empty(
 ) -> None:
     keys = ("a", 'b"c', "ü")
     columns = {key: pa.array([row[i] for row in rows], pa.string()) for i, key in enumerate(keys)}
-    found = [json.loads(text) for text in objects(columns).to_pylist()]
+    found = [json.loads(text) for text in objects(columns, len(rows)).to_pylist()]
     assert found == [
         {key: value for key, value in zip(keys, row, strict=True) if value} for row in rows
     ]
@@ -51,8 +51,9 @@ def test_objects_are_json_of_the_texts_that_are_not_empty(
 
 def test_objects_of_a_slice_look_at_its_own_texts() -> None:
     texts = pa.array(['"', "a", "b"])
-    assert objects({"k": texts.slice(1)}).to_pylist() == ['{"k": "a"}', '{"k": "b"}']
-    assert objects({"k": texts.slice(0, 1)}).to_pylist() == [r'{"k": "\""}']
+    assert objects({"k": texts.slice(1)}, 2).to_pylist() == ['{"k": "a"}', '{"k": "b"}']
+    assert objects({"k": texts.slice(0, 1)}, 1).to_pylist() == [r'{"k": "\""}']
+    assert objects({}, 2).to_pylist() == ["{}", "{}"]
 
 
 ID = st.one_of(st.integers(1, 12).map(str), st.sampled_from(["", "007", "0", "x1", "9" * 30]))
