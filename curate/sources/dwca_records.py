@@ -21,6 +21,7 @@ from curate.errors import SourceError
 from curate.sources.dwca_ids import Places
 from curate.sources.dwca_json import objects
 from curate.sources.dwca_tables import ID, Layout, Table
+from curate.sources.dwca_text import text
 
 RANKS = ("species", "genus", "family", "order", "class", "phylum", "kingdom")
 TAXON_FIELDS = (
@@ -65,6 +66,8 @@ _TOGETHER = 32
 """Batches whose dictionaries become one at a time; those become one at the end."""
 _FEW = 2
 """Taxa are kept by themselves if there are so many records to one at least."""
+
+_CODED = pa.dictionary(pa.int32(), pa.string())
 
 Columns = Mapping[str, pa.DictionaryArray]
 
@@ -194,12 +197,13 @@ def _read(table: Table, names: Sequence[str]) -> tuple[pa.Array, dict[str, pa.Di
                 read[name].append(_unified(latest[name]))
                 latest[name] = []
     joined = pa.chunked_array(ids, pa.string()).combine_chunks()
-    return _null_if_blank(joined), {name: _unified(read[name] + latest[name]) for name in names}
+    whole = {name: text(_unified(read[name] + latest[name])) for name in names}
+    return _null_if_blank(joined), whole
 
 
 def _unified(chunks: list[pa.Array]) -> pa.DictionaryArray:
-    kind = pa.dictionary(pa.int32(), pa.string())
-    whole = pa.chunked_array(chunks, kind).unify_dictionaries().combine_chunks()
+    whole = pa.chunked_array(chunks, chunks[0].type if chunks else _CODED)
+    whole = whole.unify_dictionaries().combine_chunks()
     return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
 
 

@@ -87,7 +87,8 @@ def batches(
         width: how many columns it has.
         where: the file, for messages.
         tally: counts what is read.
-        coded: columns that come as dictionaries: few distinct values, looked at once each.
+        coded: columns that come as dictionaries of bytes, for `text` to be called on when they
+            have been put together.
 
     Raises:
         SourceError: it cannot be read, or most of its rows have another number of fields.
@@ -128,7 +129,10 @@ def batches(
         for batch in reader:
             tally.rows += batch.num_rows
             if batch.num_rows:
-                yield [_text(batch.column(names[i])) for i in columns]
+                yield [
+                    batch.column(names[i]) if i in coded else text(batch.column(names[i]))
+                    for i in columns
+                ]
     except pa.ArrowInvalid as error:
         if "Empty CSV file" not in str(error):
             raise SourceError(f"{where} is not a readable table: {_words(error)}") from error
@@ -193,14 +197,15 @@ def _codec(spec: Spec) -> str:
     return name
 
 
-def _text(column: pa.Array) -> pa.Array:
+def text(column: pa.Array) -> pa.Array:
+    """Return bytes as strings without outer blanks; a dictionary stays one."""
     if pa.types.is_dictionary(column.type):
-        return pa.DictionaryArray.from_arrays(column.indices, _text(column.dictionary))
+        return pa.DictionaryArray.from_arrays(column.indices, text(column.dictionary))
     try:
-        text = column.cast(pa.string())
+        strings = column.cast(pa.string())
     except pa.ArrowInvalid:
-        text = pa.array([_decoded(each) for each in column.to_pylist()], pa.string())
-    return pc.utf8_trim_whitespace(text)
+        strings = pa.array([_decoded(each) for each in column.to_pylist()], pa.string())
+    return pc.utf8_trim_whitespace(strings)
 
 
 def _decoded(data: bytes) -> str:
