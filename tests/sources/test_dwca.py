@@ -16,6 +16,8 @@ from curate.records import Candidate
 from curate.sources import Query, SourceContext
 from curate.sources.archive import Archive
 from curate.sources.dwca import DwcaSource
+from curate.sources.dwca_tables import layout
+from curate.sources.dwca_text import _Lines
 from tests.sources import archives
 from tests.sources.archives import AUDIOVISUAL, DWC, FILES, MULTIMEDIA, meta, table, zipped
 
@@ -177,6 +179,35 @@ def test_bytes_that_are_not_utf8_cost_a_character_and_not_the_archive(tmp_path: 
     text = "id\tspecies\trecordedBy\teventDate\n1\tRöhrling\t\t\n".encode("cp1252")
     found = everything(zipped(tmp_path / "a.zip", {**FILES, "o.txt": text}))
     assert found[0].classes == ("Röhrling",)
+
+
+def test_a_bad_row_of_bytes_that_are_not_utf8_is_left_out_like_others(tmp_path: Path) -> None:
+    media = "".join(f"1\t\t\thttps://x.example/{i}/ø.jpg\t\n" for i in range(300)).encode()
+    lines = [b"id\ttype\tformat\tidentifier\tlicense", *media.splitlines(), b"1\tR\xf6hrling", b""]
+    files = {**FILES, "m.txt": b"\n".join(lines)}
+    found = source(zipped(tmp_path / "a.zip", files))
+    assert found.contents().media_rows == 300
+    assert found.contents().bad_rows == 1
+
+
+@pytest.mark.parametrize("block_bytes", [40, 41, 42, 43, 64, 4096])
+def test_a_value_is_mended_by_itself_wherever_the_text_is_cut(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    names = ["R\xf6hrling".encode("cp1252"), "Röhrling".encode(), "松茸".encode(), b"\x81"]
+    rows = [b"%d\t%s\t%s\t\r\n" % (i, names[i % 4], names[(i + 1) % 4]) for i in range(1, 41)]
+    text = b"id\tspecies\trecordedBy\teventDate\r\n" + b"".join(rows)
+    files = {"meta.xml": meta(archives.CORE), "o.txt": text}
+    core = layout(Archive(zipped(tmp_path / "a.zip", files))).core
+    assert core is not None
+    with core.archive.open("o.txt") as file:
+        lines, read = _Lines(file, core.spec), b""
+        while some := lines.read(block_bytes):
+            read += some
+    read_names = ["Röhrling", "Röhrling", "松茸", "\ufffd"]
+    assert read.decode().splitlines()[1:] == [
+        f"{i}\t{read_names[i % 4]}\t{read_names[(i + 1) % 4]}\t" for i in range(1, 41)
+    ]
 
 
 def test_the_audiovisual_core_has_its_own_words(tmp_path: Path) -> None:
