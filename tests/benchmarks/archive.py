@@ -46,16 +46,14 @@ def read(archive: Path) -> None:
 
 def add(archive: Path, project: Path) -> None:
     """Take an archive into the catalog of a new project."""
-    from curate.catalog.database import NAME, Database
-    from curate.catalog.searches import add_page, open_search
-    from curate.sources import Query, SourceContext, create
+    from curate.asked import FetchRequest
+    from curate.project import Project
 
-    source = create("dwca", SourceContext(path=archive))
-    db = Database(project / NAME)
-    search = open_search(db, "dwca", "{}", "", now=0.0)
-    for page in source.pages(Query(side_px=archive_peers.SIDE_PX)):
-        add_page(db, search.id, page.candidates, page.cursor, total=page.total)
-    db.close()
+    with Project(project) as opened:
+        finder = opened.finder()
+        request = FetchRequest(source="dwca", path=archive)
+        for question in finder.open(opened.db, request):
+            finder.take(opened.db, question)
 
 
 READ: Final = {
