@@ -6,6 +6,7 @@ a reserve of candidates for its quota. Where it stopped stands in the catalog.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from curate import pings
 from curate.asked import FetchRequest, asked, request_json, stamp
-from curate.catalog import counts, errands, limits, searches
+from curate.catalog import checkpoints, counts, errands, limits, searches
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
 from curate.catalog.searches import Search
@@ -199,8 +200,11 @@ class Finder:
         search = searches.by_id(db, question.search.id)
         if not search.wants_more or self._has_reserve(db, question):
             return
+        # Files bring pages faster than the disk takes them.
+        moving = contextlib.nullcontext() if question.source.is_remote else checkpoints.beside(db)
         try:
-            self._take_pages(db, question, search)
+            with moving:
+                self._take_pages(db, question, search)
         except RateLimitedError:
             raise
         except CurateError:

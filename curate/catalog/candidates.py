@@ -64,12 +64,12 @@ class Choice:
     """Values for the question marks in `tables`."""
 
 
-# Left to itself, SQLite takes the index on the state, and sorts all of it for every page.
-EVERY = Choice("candidates INDEXED BY candidates_pending WHERE state = 'pending'")
+# Left to itself, SQLite may read all rows in order, those that are done too.
+EVERY = Choice("candidates INDEXED BY candidates_state WHERE state = 'pending'")
 """All of them."""
 
 UNMETERED = Choice(
-    "candidates INDEXED BY candidates_pending WHERE state = 'pending' "
+    "candidates INDEXED BY candidates_state WHERE state = 'pending' "
     "AND NOT EXISTS (SELECT 1 FROM hints JOIN classes ON classes.id = class_id "
     "LEFT JOIN minimums USING (class_id) WHERE candidate_id = candidates.id "
     "AND (quota NOT NULL OR minimum NOT NULL) AND name != '')"

@@ -1,56 +1,57 @@
 """Many candidates of one source as columns: the fast way into the catalog.
 
 A million `Candidate` objects cost more time than the rows they become. A source that reads
-tables hands over columns instead; they are a sequence of candidates all the same, made one
-by one for whoever looks at them.
+tables hands over Arrow columns instead; they are a sequence of candidates all the same, made
+one by one for whoever looks at them. What several candidates share (the record that they show)
+is said once, in rows of `shared` that they point to; what these share (the taxon), in `common`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from curate.records import Candidate
 
-Texts = Sequence[str | None]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXTS = (
+    "source_id",
+    "url",
+    "group_hint",
+    "page_url",
+    "author",
+    "license",
+    "license_url",
+    "rights_holder",
+    "attribution",
+    "meta",
+)
+"""Columns of candidates, by the catalog's names: valid text, or null."""
+_FIELDS = {**{name: name for name in TEXTS}, "group_hint": "group"}
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateColumns(Sequence[Candidate]):
-    """Candidates of one source; all columns have the same length and hold valid text."""
+    """Candidates of one source; all columns hold valid text, and JSON objects of it in `meta`."""
 
     source: str
     """Name of the source."""
-    source_id: Sequence[str]
-    """The source's own ids."""
-    url: Sequence[str]
-    """Where the images are."""
-    class_: Texts
-    """The class hint of each; None: no class."""
-    group: Texts
-    """Group hints."""
-    page_url: Texts
-    """Pages that a person would open."""
-    author: Texts
-    """Who made them."""
-    license: Texts
-    """SPDX ids, or the source's own words."""
-    license_url: Texts
-    """Where the licences can be read."""
-    rights_holder: Texts
-    """Who holds the rights."""
-    attribution: Texts
-    """Credit lines."""
-    meta: Texts
-    """JSON objects of texts."""
+    rows: pa.RecordBatch
+    """`TEXTS`; `class` (a dictionary), the class hint, null for none; and `shared` (int32), a
+    row of `shared` whose `meta` holds for the candidate too, or null."""
+    shared: pa.RecordBatch
+    """`meta`; and `common` (int32), a row of `common` that holds too, or null."""
+    common: pa.RecordBatch
+    """`meta`."""
     query: str | None = None
     """The search text that found them."""
 
     def __len__(self) -> int:
-        return len(self.source_id)
+        return int(self.rows.num_rows)
 
     @overload
     def __getitem__(self, place: int) -> Candidate: ...
@@ -60,34 +61,24 @@ class CandidateColumns(Sequence[Candidate]):
 
     def __getitem__(self, place: int | slice) -> Candidate | CandidateColumns:
         if isinstance(place, slice):
-            cut = {name: getattr(self, name)[place] for name in (*_COLUMNS, "class_")}
-            return replace(self, **cut)
-        values = {name: getattr(self, name)[place] for name in _COLUMNS[:-1]}
-        name, meta = self.class_[place], self.meta[place]
+            start, stop, step = place.indices(len(self))
+            if step != 1:
+                raise ValueError("candidates in columns are cut, not picked")
+            return replace(self, rows=self.rows.slice(start, max(0, stop - start)))
+        row = {name: self.rows.column(name)[place].as_py() for name in self.rows.schema.names}
+        name = row["class"]
         return Candidate(
             source=self.source,
             classes=() if name is None else (name,),
             query=self.query,
-            meta=json.loads(meta) if meta else {},
-            **values,
+            meta={**self._shared_meta(row["shared"]), **json.loads(row["meta"] or "{}")},
+            **{_FIELDS[name]: row[name] for name in TEXTS if name != "meta"},
         )
 
-    def rows(self, search_id: int) -> Iterator[tuple[object, ...]]:
-        """Yield the rows that the catalog keeps: source, id, search, and the other columns."""
-        first, *others = (getattr(self, name) for name in _COLUMNS)
-        return zip(repeat(self.source, len(self)), first, repeat(search_id), *others)
-
-
-_COLUMNS = (
-    "source_id",
-    "url",
-    "group",
-    "page_url",
-    "author",
-    "license",
-    "license_url",
-    "rights_holder",
-    "attribution",
-    "meta",
-)
-"""In the order of the catalog's columns."""
+    def _shared_meta(self, place: int | None) -> dict[str, str]:
+        if place is None:
+            return {}
+        own = json.loads(self.shared.column("meta")[place].as_py())
+        above = self.shared.column("common")[place].as_py()
+        common = {} if above is None else json.loads(self.common.column("meta")[above].as_py())
+        return {**common, **own}

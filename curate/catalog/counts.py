@@ -90,16 +90,16 @@ GROUP BY class_id
 
 def counts(db: Database) -> Counts:
     """Count candidates by state and images by exclusion."""
-    by_state: dict[str, int] = {}
+    by_state: dict[str, int] = dict(db.all("SELECT state, COUNT(*) FROM candidates GROUP BY state"))
     failed: dict[str, int] = {}
     retrying = 0
     for state, reason, n in db.all(
-        "SELECT state, reason, COUNT(*) FROM candidates GROUP BY state, reason"
+        "SELECT state, reason, COUNT(*) FROM candidates INDEXED BY candidates_reason "
+        "WHERE reason IS NOT NULL GROUP BY reason, state"
     ):
-        by_state[state] = by_state.get(state, 0) + n
         if state == "failed":
             failed[reason] = n
-        if state == "pending" and reason is not None:
+        if state == "pending":
             retrying += n
     n_images, n_bytes = db.one("SELECT COUNT(*), COALESCE(SUM(n_bytes), 0) FROM images")
     excluded = dict(

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from filelock import FileLock, Timeout
 
 from curate.errors import CatalogError, CatalogTooNewError, LockedError, StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x63757261
 """Marks the file as ours, the letters "cura": other programs number their schemas too."""
 BUSY_TIMEOUT_S = 30.0
 CACHE_BYTES = 32 * 1024 * 1024
+PAGE_BYTES = 8192
+"""Of a new file. A candidate has half a kilobyte: larger pages leave less of themselves empty."""
 MEMORY = Path(":memory:")
 NAME = "catalog.db"
 Values = Sequence[Any] | Mapping[str, Any]
@@ -47,9 +49,10 @@ class Database:
 
     def __init__(self, path: Path, *, any_thread: bool = False) -> None:
         self.path = path
+        self.after_commit: Callable[[], None] | None = None
         try:
             self._connection = sqlite3.connect(
-                _uri(path),
+                uri(path),
                 uri=True,
                 timeout=BUSY_TIMEOUT_S,
                 isolation_level=None,
@@ -68,6 +71,7 @@ class Database:
 
     def _prepare(self) -> None:
         self._check_owner()
+        self.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         self.execute("PRAGMA journal_mode = WAL")
         self.execute("PRAGMA synchronous = NORMAL")
         self.execute(f"PRAGMA cache_size = -{CACHE_BYTES // 1024}")
@@ -131,6 +135,8 @@ class Database:
         finally:
             if durable:
                 self.execute("PRAGMA synchronous = NORMAL")
+        if self.after_commit is not None:
+            self.after_commit()
 
     def execute(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
         """Run one statement; return its cursor.
@@ -219,7 +225,7 @@ def _owner(path: Path) -> str:
         return "another process"
 
 
-def _uri(path: Path) -> str:
+def uri(path: Path) -> str:
     """Return SQLite's name of the file; one that can only be read is opened so.
 
     A catalog in WAL mode needs a file beside it even to be read, unless SQLite is told that

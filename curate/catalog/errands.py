@@ -10,9 +10,9 @@ def queue_pings(db: Database, source: str) -> None:
     with db.transaction():
         db.execute(
             "INSERT OR IGNORE INTO pings (url) "
-            "SELECT meta ->> '$.download_location' FROM candidates "
-            "WHERE source = ? AND state IN ('stored', 'duplicate') "
-            "AND meta ->> '$.download_location' IS NOT NULL",
+            "SELECT whole ->> '$.download_location' AS place FROM candidates "
+            "JOIN whole_meta ON candidate_id = candidates.id "
+            "WHERE source = ? AND state IN ('stored', 'duplicate') AND place IS NOT NULL",
             (source,),
         )
 

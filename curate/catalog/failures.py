@@ -68,7 +68,7 @@ class Group:
 def failed(db: Database, reason: Reason | None, limit: int) -> list[Failed]:
     """Return candidates given up, those of one reason or all, `limit` at most."""
     rows = db.all(
-        "SELECT url, reason, COALESCE(detail, '') FROM candidates "
+        "SELECT url, reason, COALESCE(detail, '') FROM candidates INDEXED BY candidates_reason "
         "WHERE state = 'failed' AND reason = COALESCE(?, reason) ORDER BY reason, id LIMIT ?",
         (reason, limit),
     )
@@ -95,8 +95,8 @@ def denied(db: Database) -> list[Group]:
 def waiting(db: Database) -> list[Group]:
     """Return what is pending after a failure, by its reason, the most first."""
     rows = db.all(
-        "SELECT reason, detail, url FROM candidates WHERE state = 'pending' AND due_at > 0 "
-        "AND reason IS NOT NULL"
+        "SELECT reason, detail, url FROM candidates INDEXED BY candidates_due "
+        "WHERE state = 'pending' AND due_at > 0 AND reason IS NOT NULL"
     )
     return _grouped((reason, reason, detail or "", url) for reason, detail, url in rows)
 

@@ -103,7 +103,8 @@ class Sample:
 _KEPT = """
 SELECT images.image_id, format, n_bytes, width_px, height_px, phash, fetched_at,
     first.source, first.source_id, first.url, first.page_url, first.author, first.license,
-    first.license_url, first.rights_holder, first.attribution, first.meta,
+    first.license_url, first.rights_holder, first.attribution,
+    (SELECT whole FROM whole_meta WHERE candidate_id = first_id),
     (SELECT GROUP_CONCAT(part, char(31)) FROM (
         SELECT DISTINCT classes.name || char(30) || (searches.query = ''
             OR searches.request ->> '$.class_by' IS NOT NULL) AS part FROM candidates AS every

@@ -119,9 +119,10 @@ def set_turns(
     for class_id in class_ids:
         rows = iter(
             db.execute(
-                "SELECT DISTINCT candidates.id, group_hint, meta FROM hints "
-                "CROSS JOIN candidates ON candidates.id = candidate_id "
-                "WHERE class_id = ? ORDER BY candidates.id",
+                "SELECT candidates.id, group_hint, whole FROM candidates "
+                "JOIN whole_meta ON candidate_id = candidates.id "
+                "WHERE candidates.id IN (SELECT candidate_id FROM hints WHERE class_id = ?) "
+                "ORDER BY candidates.id",
                 (class_id,),
             )
         )

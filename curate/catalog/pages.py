@@ -182,8 +182,9 @@ def facts(db: Database, image_id: str) -> Facts | None:
     """Return what is known of an image; None if the catalog does not have it."""
     row = db.execute(
         "SELECT images.image_id, format, n_bytes, width_px, height_px, source, source_id, url, "
-        "page_url, author, license, attribution, meta FROM images "
-        "JOIN candidates ON candidates.id = first_id WHERE images.image_id = ?",
+        "page_url, author, license, attribution, whole FROM images "
+        "JOIN candidates ON candidates.id = first_id "
+        "JOIN whole_meta ON candidate_id = first_id WHERE images.image_id = ?",
         (image_id,),
     ).fetchone()
     if row is None:

@@ -35,7 +35,7 @@ def pending_sample(db: Database, n: int, rng: random.Random) -> list[SampledCand
         rng: source of the chance.
     """
     first, last, total = db.one(
-        "SELECT MIN(id), MAX(id), COUNT(*) FROM candidates INDEXED BY candidates_pending "
+        "SELECT MIN(id), MAX(id), COUNT(*) FROM candidates INDEXED BY candidates_state "
         "WHERE state = 'pending'"
     )
     if not total:
@@ -49,7 +49,9 @@ def pending_sample(db: Database, n: int, rng: random.Random) -> list[SampledCand
     found: list[SampledCandidate] = []
     for each in chosen:
         row = db.execute(
-            "SELECT url, meta FROM candidates WHERE id = ? AND state = 'pending'", (each,)
+            "SELECT url, whole FROM candidates JOIN whole_meta ON candidate_id = id "
+            "WHERE id = ? AND state = 'pending'",
+            (each,),
         ).fetchone()
         if row is not None:
             found.append(SampledCandidate(row[0], json.loads(row[1]) if row[1] else {}))

@@ -1,4 +1,4 @@
--- The catalog, version 2. Times are Unix seconds UTC; sizes are bytes; sides are pixels.
+-- The catalog, version 3. Times are Unix seconds UTC; sizes are bytes; sides are pixels.
 -- Migrations to later versions are in migrations/NNNN.sql and end in this same shape.
 
 CREATE TABLE searches (
@@ -44,12 +44,31 @@ CREATE TABLE candidates (
     rights_holder TEXT,
     attribution TEXT,
     meta TEXT,                        -- JSON object of texts
+    shared_id INTEGER REFERENCES shared_meta (id), -- what it shares with others; NULL: nothing
     UNIQUE (source, source_id)
 );
-CREATE INDEX candidates_pending ON candidates (id) WHERE state = 'pending';
+CREATE INDEX candidates_state ON candidates (state);
+CREATE INDEX candidates_reason ON candidates (reason, state) WHERE reason IS NOT NULL;
 CREATE INDEX candidates_due ON candidates (due_at) WHERE state = 'pending' AND due_at > 0;
-CREATE INDEX candidates_state ON candidates (state, reason);
 CREATE INDEX candidates_image ON candidates (image_id) WHERE image_id IS NOT NULL;
+
+CREATE TABLE common_meta (
+    id INTEGER PRIMARY KEY,           -- from the SHA-256 of meta: the same text is the same row
+    meta TEXT NOT NULL                -- JSON object of texts that rows of shared_meta share
+);
+
+CREATE TABLE shared_meta (
+    id INTEGER PRIMARY KEY,
+    meta TEXT NOT NULL,               -- JSON object of texts that several candidates share
+    common_id INTEGER REFERENCES common_meta (id) -- what it shares in turn; NULL: nothing
+);
+
+CREATE VIEW whole_meta AS             -- all that a source says of a candidate, as one object
+SELECT candidates.id AS candidate_id, CASE WHEN candidates.shared_id IS NULL THEN candidates.meta
+    ELSE json_patch(json_patch(COALESCE(common_meta.meta, '{}'), shared_meta.meta),
+        COALESCE(candidates.meta, '{}')) END AS whole
+FROM candidates LEFT JOIN shared_meta ON shared_meta.id = candidates.shared_id
+LEFT JOIN common_meta ON common_meta.id = common_id;
 
 CREATE TABLE hints (
     class_id INTEGER NOT NULL REFERENCES classes (id),

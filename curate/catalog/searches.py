@@ -7,13 +7,12 @@ interrupted search neither loses a page nor asks for it twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
-from curate.catalog.columns import CandidateColumns
+from curate.catalog import adding
 from curate.catalog.database import Database
-from curate.catalog.text import clean, cleaned
+from curate.catalog.text import clean
 from curate.records import Candidate
 
 
@@ -174,29 +173,7 @@ def add_page(
         skipped: rows that gave no candidate, counted by reason; added to earlier counts.
     """
     with db.transaction():
-        class_ids = _class_ids(db, _class_names(candidates))
-        before = _largest_id(db)
-        db.many(
-            "INSERT INTO candidates (source, source_id, search_id, url, group_hint, page_url, "
-            "author, license, license_url, rights_holder, attribution, meta) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (source, source_id) DO UPDATE SET url = excluded.url "
-            "WHERE state IN ('pending', 'failed') AND url != excluded.url",
-            candidates.rows(search_id)
-            if isinstance(candidates, CandidateColumns)
-            else (_row(each, search_id) for each in candidates),
-        )
-        n_new = _largest_id(db) - before
-        if n_new == len(candidates):
-            # Ids were given in order, so nothing has to be looked up.
-            _add_hints(db, candidates, class_ids, search_id, before + 1)
-        else:
-            # Columns come from a table where the class belongs to what the id names.
-            if not isinstance(candidates, CandidateColumns):
-                _dispute(db, search_id, candidates)
-            _find_hints(db, candidates, class_ids, search_id)
-        if not isinstance(candidates, CandidateColumns):
-            _keep_splits(db, search_id, candidates)
+        n_new = adding.add(db, search_id, candidates)
         db.execute(
             "UPDATE searches SET cursor = ?, done = ?, total = COALESCE(?, total), "
             "given = given + ?, skipped = ? WHERE id = ?",
@@ -210,110 +187,6 @@ def add_page(
             ),
         )
         return n_new
-
-
-def _keep_splits(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
-    """Note on which sides of a split the dataset has put its images."""
-    db.many(
-        "INSERT OR REPLACE INTO given_splits (candidate_id, search_id, split) "
-        "SELECT id, ?, ? FROM candidates WHERE source = ? AND source_id = ?",
-        (
-            (search_id, each.split, each.source, clean(each.source_id))
-            for each in candidates
-            if each.split is not None
-        ),
-    )
-
-
-def _dispute(db: Database, search_id: int, candidates: Sequence[Candidate]) -> None:
-    """Note the candidates that this search has offered before with other classes."""
-    offered: dict[tuple[str, str], set[frozenset[str]]] = {}
-    for each in candidates:
-        if each.classes:
-            names = frozenset(map(clean, each.classes))
-            offered.setdefault((each.source, clean(each.source_id)), set()).add(names)
-    for (source, source_id), sets in offered.items():
-        rows = db.all(
-            "SELECT candidates.id, classes.name FROM candidates "
-            "LEFT JOIN hints ON candidate_id = candidates.id AND hints.search_id = ? "
-            "LEFT JOIN classes ON classes.id = class_id WHERE source = ? AND source_id = ?",
-            (search_id, source, source_id),
-        )
-        before = frozenset(name for _, name in rows if name is not None)
-        if len(sets | {before} if before else sets) > 1:
-            db.execute(
-                "INSERT INTO disputes VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (rows[0][0], search_id),
-            )
-
-
-def _class_names(candidates: Sequence[Candidate]) -> set[str]:
-    if isinstance(candidates, CandidateColumns):
-        return {name for name in candidates.class_ if name is not None}
-    return {name for each in candidates for name in each.classes}
-
-
-def _hints(candidates: Sequence[Candidate]) -> Iterator[tuple[int, str]]:
-    """Yield the place of a candidate and one of its class hints."""
-    if isinstance(candidates, CandidateColumns):
-        return ((i, name) for i, name in enumerate(candidates.class_) if name is not None)
-    return ((i, name) for i, each in enumerate(candidates) for name in each.classes)
-
-
-def _add_hints(
-    db: Database,
-    candidates: Sequence[Candidate],
-    class_ids: Mapping[str, int],
-    search_id: int,
-    first_id: int,
-) -> None:
-    """Add the hints of new candidates, whose ids follow each other."""
-    rows = [(class_ids[name], first_id + i, search_id) for i, name in _hints(candidates)]
-    rows.sort()  # the table is in this order: neighbours share a page
-    db.many("INSERT INTO hints VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
-
-
-def _find_hints(
-    db: Database,
-    candidates: Sequence[Candidate],
-    class_ids: Mapping[str, int],
-    search_id: int,
-) -> None:
-    """Add the hints of candidates some of which were known."""
-    if isinstance(candidates, CandidateColumns):
-        named = repeat(candidates.source), candidates.source_id
-        keys = list(zip(*named))  # noqa: B905 - repeat has no end
-    else:
-        keys = [(each.source, clean(each.source_id)) for each in candidates]
-    db.many(
-        "INSERT INTO hints (class_id, candidate_id, search_id) "
-        "SELECT ?, id, ? FROM candidates WHERE source = ? AND source_id = ? "
-        "ON CONFLICT DO NOTHING",
-        ((class_ids[name], search_id, *keys[i]) for i, name in _hints(candidates)),
-    )
-
-
-def _largest_id(db: Database) -> int:
-    # Ids are never freed, so their growth is the number of new rows.
-    return int(db.one("SELECT COALESCE(MAX(id), 0) FROM candidates")[0])
-
-
-def _row(each: Candidate, search_id: int) -> tuple[object, ...]:
-    meta = clean(json.dumps(dict(each.meta), ensure_ascii=False)) if each.meta else None
-    return (
-        each.source,
-        clean(each.source_id),
-        search_id,
-        clean(each.url),
-        cleaned(each.group),
-        cleaned(each.page_url),
-        cleaned(each.author),
-        cleaned(each.license),
-        cleaned(each.license_url),
-        cleaned(each.rights_holder),
-        cleaned(each.attribution),
-        meta,
-    )
 
 
 def _add_skipped(db: Database, search_id: int, skipped: Mapping[str, int]) -> str:
@@ -333,23 +206,11 @@ def skipped_rows(db: Database) -> dict[str, int]:
     return totals
 
 
-def _class_ids(db: Database, names: set[str]) -> dict[str, int]:
-    db.many(
-        "INSERT INTO classes (name) VALUES (?) ON CONFLICT DO NOTHING",
-        ((name,) for name in sorted(map(clean, names))),
-    )
-    return {name: _class_id(db, clean(name)) for name in names}
-
-
-def _class_id(db: Database, name: str) -> int:
-    return int(db.one("SELECT id FROM classes WHERE name = ?", (name,))[0])
-
-
 def set_quota(db: Database, quota: int | None, names: Sequence[str]) -> None:
     """Ask for `quota` images of each of these classes, made if they are new; None: for all."""
     with db.transaction():
         if quota is not None:
-            _class_ids(db, set(names))
+            adding.class_ids(db, set(names))
         db.many(
             "UPDATE classes SET quota = ? WHERE name = ?", ((quota, clean(name)) for name in names)
         )

@@ -38,10 +38,11 @@ class Trouble:
 # taken off the few groups.
 _HOSTS = """
 SELECT substr(rest, 1, instr(rest || '/', '/') - 1) AS host, bad, COUNT(*) FROM (
-    SELECT substr(url, instr(url, '://') + 3) AS rest,
-        CASE WHEN state IN ('failed', 'pending') THEN reason END AS bad
-    FROM candidates WHERE state IN ('stored', 'duplicate', 'failed')
-        OR (state = 'pending' AND reason IS NOT NULL))
+    SELECT substr(url, instr(url, '://') + 3) AS rest, bad FROM (
+        SELECT url, CASE WHEN state = 'failed' THEN reason END AS bad
+        FROM candidates WHERE state IN ('stored', 'duplicate', 'failed')
+        UNION ALL SELECT url, reason FROM candidates INDEXED BY candidates_reason
+        WHERE state = 'pending' AND reason IS NOT NULL))
 GROUP BY host, bad
 """
 
@@ -49,7 +50,7 @@ GROUP BY host, bad
 def hosts(db: Database, limit: int) -> list[Trouble]:
     """Return the hosts with failures, the most first, `limit` at most."""
     (any_failed,) = db.one(
-        "SELECT EXISTS (SELECT 1 FROM candidates INDEXED BY candidates_state "
+        "SELECT EXISTS (SELECT 1 FROM candidates INDEXED BY candidates_reason "
         "WHERE state IN ('failed', 'pending') AND reason IS NOT NULL)"
     )
     if not any_failed:

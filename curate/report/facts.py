@@ -197,9 +197,10 @@ def missing_rows(db: Database) -> tuple[MissingRow, ...]:
     tried yet is not among them.
     """
     rows = db.all(
-        "SELECT state, COALESCE(reason, ''), COUNT(*), MIN(id) FROM candidates "
-        "WHERE state = 'failed' OR state = 'duplicate' OR (state = 'pending' AND reason NOT NULL) "
-        "GROUP BY 1, IIF(state = 'duplicate', '', reason)"
+        "SELECT state, reason, COUNT(*), MIN(id) FROM candidates INDEXED BY candidates_reason "
+        "WHERE reason IS NOT NULL AND state IN ('failed', 'pending') GROUP BY reason, state "
+        "UNION ALL SELECT state, '', COUNT(*), MIN(id) FROM candidates "
+        "WHERE state = 'duplicate' GROUP BY state"
     )
     order = {"failed": 0, "duplicate": 1, "pending": 2}
     rows.sort(key=lambda row: (order[row[0]], -row[2], row[1]))

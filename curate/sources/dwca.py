@@ -1,15 +1,17 @@
 """Darwin Core Archives: GBIF downloads, and what museums and surveys publish.
 
-Records first (as columns), then media in pages of 60,000 rows, joined with them. All tables
+Records first (as columns), then media in pages of 30,000 rows, joined with them. All tables
 are read to their end once before the first page is given, so that an archive which is cut
-off, or not what it says, leaves nothing behind; the cost is to read the media twice. A place
-in an archive is the media table and the row in it.
+off, or not what it says, leaves nothing behind; the cost is to read the media twice. The
+first time a second thread does, beside the records, and later one makes the next page while
+this one is written. A place in an archive is the media table and the row in it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import SourceError, UsageError
+from curate.sources.ahead import ahead
 from curate.sources.archive import Archive
 from curate.sources.base import Page, Query, SourceContext, limited
+from curate.sources.dwca_join import Job, Joined, Media, join, make_job, roles
 from curate.sources.dwca_records import Records, load
-from curate.sources.dwca_rows import Job, Joined, Media, candidates, join, make_job, roles
+from curate.sources.dwca_rows import candidates
 from curate.sources.dwca_tables import ID, Layout, Table, layout
 
-PAGE_ROWS = 60_000
+PAGE_ROWS = 30_000
 DEFAULT_CLASS_BY = "species"
 _STILL = "StillImage"
 
@@ -66,7 +70,7 @@ class DwcaSource:
         self._layout: Layout | None = None
 
     def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
-        """Yield a page for each 60,000 media rows; the cursor is `TABLE:ROW`.
+        """Yield a page for each 30,000 media rows; the cursor is `TABLE:ROW`.
 
         Raises:
             SourceError: the archive is damaged, not what it says, or has no images; nothing
@@ -153,11 +157,20 @@ class DwcaSource:
     def _run(self, query: Query, start: str | None) -> Iterator[tuple[str, Page]]:
         found = self._found()
         self._need_media(found)
-        job = self._job(query, found)
-        n_tables = len(found.media)
-        first_table, first_row = _place(start, n_tables)
-        total = sum(table.count() for table in found.media)
+        first_table, first_row = _place(start, len(found.media))
+        with ThreadPoolExecutor(1, "count") as thread:
+            # Arrow imports pandas, for half a second, when it is given a first value of Python's.
+            thread.submit(pa.scalar, None)
+            counted = thread.submit(self.count, query)
+            job = self._job(query, found)
+            total = counted.result()
         self._tell_bad(found)
+        return ahead(self._pages(found, job, total, first_table, first_row))
+
+    def _pages(
+        self, found: Layout, job: Job, total: int | None, first_table: int, first_row: int
+    ) -> Iterator[tuple[str, Page]]:
+        n_tables = len(found.media)
         for number in range(first_table, n_tables):
             row = first_row if number == first_table else 0
             own = f"{number}:{row}"

@@ -1,14 +1,13 @@
 """The records of an archive, as columns that media rows are joined with.
 
 Of a table with 250 columns some twenty are kept, as Arrow dictionaries: a million rows cost
-four bytes a column beside the distinct values. Ids that are numbers are kept as such. In an
-archive of events, the occurrences of an event take over what only the event says, and a
-picture of an event shows what all its occurrences agree on.
+four bytes a column beside the distinct values. Ids that are numbers are kept as such, and
+looked up by halving. In an archive of events, the occurrences of an event take over what only
+the event says, and a picture of an event shows what all its occurrences agree on.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import SourceError
+from curate.sources.dwca_ids import Places
+from curate.sources.dwca_json import objects
 from curate.sources.dwca_tables import ID, Layout, Table
+from curate.sources.dwca_text import text
 
 RANKS = ("species", "genus", "family", "order", "class", "phylum", "kingdom")
-META_FIELDS = (
+TAXON_FIELDS = (
     "taxonKey",
     "acceptedTaxonKey",
     "speciesKey",
@@ -37,6 +39,10 @@ META_FIELDS = (
     "phylum",
     "kingdom",
     "taxonRank",
+)
+"""What many records say alike, because they are of one taxon."""
+META_FIELDS = (
+    *TAXON_FIELDS,
     "countryCode",
     "year",
     "month",
@@ -54,13 +60,14 @@ _NAMING = (
 )
 """What a species' name can be put together from where there is no such column."""
 _BINOMIAL = re.compile(r"([A-Z][\w-]+) ([a-z][\w-]+)")
-_NUMBER = r"^[1-9]\d{0,17}$"
 _BELOW = ("", "species", "subspecies", "variety", "form", "subvariety", "subform")
 _LISTED = 12
-_TOGETHER = 24
-"""Batches whose dictionaries become one at a time."""
-_FEW = 20
-"""Columns are joined while there are so many rows to a combination."""
+_TOGETHER = 32
+"""Batches whose dictionaries become one at a time; those become one at the end."""
+_FEW = 2
+"""Taxa are kept by themselves if there are so many records to one at least."""
+
+_CODED = pa.dictionary(pa.int32(), pa.string())
 
 Columns = Mapping[str, pa.DictionaryArray]
 
@@ -69,8 +76,8 @@ Columns = Mapping[str, pa.DictionaryArray]
 class Records:
     """What media are joined with."""
 
-    ids: pa.Array
-    """int64 if all are numbers, else strings; null where a record has none."""
+    places: Places
+    """Where they stand by their ids."""
     columns: Columns
     """Values by lower-case name, empty where nothing is said."""
     classes: pa.DictionaryArray | None
@@ -80,12 +87,44 @@ class Records:
     kind: str
     """What a record is: `occurrence`, `event` or `taxon`."""
 
-    def find(self, ids: pa.Array) -> pa.Array:
-        """Return the place of each id among the records; null if it is not there."""
-        if pa.types.is_integer(self.ids.type):
-            numbers = pc.if_else(pc.match_substring_regex(ids, _NUMBER), ids, None)
-            return pc.index_in(numbers.cast(pa.int64()), value_set=self.ids, skip_nulls=True)
-        return pc.index_in(ids, value_set=self.ids, skip_nulls=True)
+    def described(self, class_by: str | None) -> Described:
+        """Return what is kept of each record, as JSON objects or on the way to them.
+
+        Args:
+            class_by: a column that is kept besides.
+        """
+        names = {name.lower(): name for name in META_FIELDS}
+        if class_by is not None:
+            names.setdefault(class_by.lower(), class_by)
+        kept = {name: key for name, key in names.items() if name in self.columns}
+        of_taxon = {name.lower() for name in TAXON_FIELDS} & set(kept)
+        codes = _combined([self.columns[name] for name in sorted(of_taxon)])
+        if codes is None or len(codes.dictionary) * _FEW > len(codes):
+            return Described(None, {key: self.columns[name] for name, key in kept.items()})
+        firsts = codes.dictionary.cast(pa.int32())
+        texts = {
+            key: self.columns[name].take(firsts).cast(pa.string())
+            for name, key in kept.items()
+            if name in of_taxon
+        }
+        taxa = pa.DictionaryArray.from_arrays(codes.indices, objects(texts, len(firsts)))
+        rest = {key: self.columns[name] for name, key in kept.items() if name not in of_taxon}
+        return Described(taxa, rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is kept of each record beside its images."""
+
+    taxa: pa.DictionaryArray | None
+    """JSON objects that records of one taxon share; None: there is nothing to share."""
+    columns: Columns
+    """The rest, by the names that it is kept under."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of them is kept."""
+        return self.taxa is None and not self.columns
 
 
 def load(found: Layout, class_by: str | None, more: Iterable[str] = ()) -> Records:
@@ -115,7 +154,7 @@ def load(found: Layout, class_by: str | None, more: Iterable[str] = ()) -> Recor
     # What reading a million rows took is not needed for their media.
     pa.default_memory_pool().release_unused()
     return Records(
-        ids=_numbers(ids),
+        places=Places(ids),
         columns=columns,
         classes=classes,
         is_gbif=found.core.has("gbifid"),
@@ -148,33 +187,28 @@ def _read(table: Table, names: Sequence[str]) -> tuple[pa.Array, dict[str, pa.Di
     if not table.has(ID):
         raise SourceError(f"{table.where}: meta.xml names no id column, which media refer to")
     ids: list[pa.Array] = []
-    chunks: dict[str, list[pa.Array]] = {name: [] for name in names}
+    read: dict[str, list[pa.Array]] = {name: [] for name in names}
+    latest: dict[str, list[pa.Array]] = {name: [] for name in names}
     for first, *others in table.batches([ID, *names], coded=True):
         ids.append(first)
         for name, column in zip(names, others, strict=True):
-            chunks[name].append(column)
-            if len(chunks[name]) == _TOGETHER:  # each has the common values again
-                chunks[name] = [_unified(chunks[name])]
+            latest[name].append(column)
+            if len(latest[name]) == _TOGETHER:  # each has the common values again
+                read[name].append(_unified(latest[name]))
+                latest[name] = []
     joined = pa.chunked_array(ids, pa.string()).combine_chunks()
-    return _null_if_blank(joined), {name: _unified(each) for name, each in chunks.items()}
+    whole = {name: text(_unified(read[name] + latest[name])) for name in names}
+    return _null_if_blank(joined), whole
 
 
 def _unified(chunks: list[pa.Array]) -> pa.DictionaryArray:
-    kind = pa.dictionary(pa.int32(), pa.string())
-    whole = pa.chunked_array(chunks, kind).unify_dictionaries().combine_chunks()
+    whole = pa.chunked_array(chunks, chunks[0].type if chunks else _CODED)
+    whole = whole.unify_dictionaries().combine_chunks()
     return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
 
 
 def _null_if_blank(ids: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(ids, ""), pa.scalar(None, pa.string()), ids)
-
-
-def _numbers(ids: pa.Array) -> pa.Array:
-    """Return ids as numbers if all of them are."""
-    if pa.types.is_integer(ids.type):
-        return ids
-    fits = pc.all(pc.match_substring_regex(ids, _NUMBER), skip_nulls=True).as_py()
-    return ids.cast(pa.int64()) if fits else ids
 
 
 def _with_occurrences(
@@ -254,42 +288,21 @@ def _binomial(genus: str, epithet: str, name: str, rank: str, status: str, accep
     return f"{found[1]} {found[2]}" if found else ""
 
 
-def fragments(name: str, column: pa.DictionaryArray) -> pa.DictionaryArray:
-    r"""Return a column as pieces of a JSON object: `"name": "value", `, or nothing if empty."""
-    values = column.dictionary
-    key = json.dumps(name)
-    awkward = pc.any(pc.match_substring_regex(values, r'["\\\x00-\x1f]')).as_py()
-    if awkward:
-        texts = [json.dumps(each, ensure_ascii=False)[1:-1] for each in values.to_pylist()]
-        values = pa.array(texts, pa.string())
-    pieces = pc.binary_join_element_wise(f'{key}: "', values, '", ', "")
-    pieces = pc.if_else(pc.equal(values, ""), "", pieces)
-    return pa.DictionaryArray.from_arrays(column.indices, pieces)
+def _combined(columns: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray | None:
+    """Number the combinations of columns that depend on each other.
 
-
-def merged(pieces: Sequence[pa.DictionaryArray]) -> list[pa.DictionaryArray]:
-    """Join columns that depend on each other into one, as the ranks of a taxon do.
-
-    A column joins as long as that makes few new combinations; the rest stay by themselves.
+    Returns:
+        For each row its combination, as the first row that has it; None without columns.
     """
-    alone: list[pa.DictionaryArray] = []
-    together: list[pa.DictionaryArray] = []
     codes = None
-    for each in sorted(pieces, key=lambda piece: len(piece.dictionary)):
-        wide = each.indices.cast(pa.int64())
-        if codes is not None:
-            wide = pc.add(pc.multiply(codes.indices.cast(pa.int64()), len(each.dictionary)), wide)
-        coded = wide.dictionary_encode()
-        if len(coded.dictionary) * _FEW > len(each):
-            alone.append(each)
-        else:
-            codes = coded
-            together.append(each)
+    for each in columns:
+        if codes is None:
+            codes = each.indices.dictionary_encode()
+            continue
+        n_values = len(each.dictionary)
+        both = pc.add(pc.multiply(codes.indices.cast(pa.int64()), n_values), each.indices)
+        codes = both.dictionary_encode()
     if codes is None:
-        return alone
-    firsts = pc.index_in(
-        pa.array(range(len(codes.dictionary)), pa.int32()), value_set=codes.indices
-    )
-    texts = [each.take(firsts).cast(pa.string()) for each in together]
-    joined = pc.binary_join_element_wise(*texts, "")
-    return [pa.DictionaryArray.from_arrays(codes.indices, joined), *alone]
+        return None
+    rows = pa.array(range(len(codes.dictionary)), pa.int32())
+    return pa.DictionaryArray.from_arrays(codes.indices, pc.index_in(rows, value_set=codes.indices))

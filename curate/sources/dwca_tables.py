@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from curate.errors import SourceError
 from curate.sources.archive import Archive
 from curate.sources.dwca_meta import Field, Meta, Spec, parse_meta
-from curate.sources.dwca_text import Tally, batches, first_fields, n_columns
+from curate.sources.dwca_text import Tally, batches, first_fields, n_columns, text
 
 MEDIA_ROWS = ("multimedia", "image", "simplemultimedia", "audiovisual")
 """Row types of tables that hold media."""
@@ -70,7 +70,7 @@ class Table:
 
         Args:
             names: the columns.
-            coded: give all but `ID` as dictionaries.
+            coded: give all but `ID` as dictionaries, which are not `text` yet.
         """
         self.tally = Tally()
         for part in self.parts or (self.spec.location,):
@@ -116,6 +116,7 @@ class Table:
         if not default:
             return column
         if pa.types.is_dictionary(column.type):
+            column = text(column)
             filled = pc.if_else(pc.equal(column.dictionary, ""), default, column.dictionary)
             return pa.DictionaryArray.from_arrays(column.indices, filled)
         return pc.if_else(pc.equal(column, ""), default, column)

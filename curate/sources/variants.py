@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 JPEG_QUALITY = 85
 """Above Unsplash's own 80: a classifier sees blocks before people do; +20 % bytes."""
 GBIF_CACHE_MAX_PX = 1200
 """The largest width that GBIF's image cache serves."""
-_INATURALIST = re.compile(
-    r"^(https?://(?:inaturalist-open-data\.s3\.amazonaws\.com|static\.inaturalist\.org)/photos/\d+/)"
-    r"(?:original|large|medium|small)(\.\w+)(?:\?.*)?$",
-    re.IGNORECASE,
+_INATURALIST = (
+    r"(?i)^(?P<head>https?://"
+    r"(?:inaturalist-open-data\.s3\.amazonaws\.com|static\.inaturalist\.org)/photos/[0-9]+/)"
+    r"(?:original|large|medium|small)(?P<tail>\.[A-Za-z0-9_]+)(?:\?.*)?$"
 )
 _INATURALIST_LONGER_PX = (("small", 240), ("medium", 500), ("large", 1024))
 
@@ -66,13 +71,22 @@ def inaturalist_variant(url: str, side_px: int) -> str | None:
 
     Its sizes are named by the *longer* side.
     """
-    match = _INATURALIST.match(url)
+    match = re.match(_INATURALIST, url)
     if match is None:
         return None
-    return f"{match[1]}{_inaturalist_size(side_px)}{match[2]}"
+    return f"{match['head']}{_inaturalist_size(side_px)}{match['tail']}"
 
 
-@lru_cache(maxsize=64)
+def inaturalist_variants(urls: pa.Array, side_px: int) -> pa.Array:
+    """Return what `inaturalist_variant` does for each URL of a column; null if it is not theirs."""
+    import pyarrow.compute as pc
+
+    parts = pc.extract_regex(urls, _INATURALIST)
+    head, tail = (pc.struct_field(parts, name) for name in ("head", "tail"))
+    sized = pc.binary_join_element_wise(head, _inaturalist_size(side_px), tail, "")
+    return pc.if_else(pc.is_valid(parts), sized, None)
+
+
 def _inaturalist_size(side_px: int) -> str:
     wanted_px = _longer_px(side_px)
     sizes = (name for name, longer_px in _INATURALIST_LONGER_PX if longer_px >= wanted_px)
@@ -93,13 +107,34 @@ def gbif_variant(api_url: str, gbif_id: str, identifier: str, side_px: int) -> s
     width_px = _longer_px(side_px)
     if width_px > GBIF_CACHE_MAX_PX:
         return identifier
-    digest = md5_hex(identifier)
-    return f"{api_url}/v1/image/cache/{width_px}x/occurrence/{gbif_id}/media/{digest}"
+    return f"{_cached(api_url, width_px)}{gbif_id}/media/{md5_hex(identifier)}"
+
+
+def gbif_variants(
+    api_url: str, gbif_ids: pa.Array, identifiers: pa.Array, digests: pa.Array, side_px: int
+) -> pa.Array:
+    """Return what `gbif_variant` does for each row; `digests` are the identifiers' `md5_hex`."""
+    import pyarrow.compute as pc
+
+    width_px = _longer_px(side_px)
+    if width_px > GBIF_CACHE_MAX_PX:
+        return identifiers
+    return pc.binary_join_element_wise(_cached(api_url, width_px), gbif_ids, "/media/", digests, "")
+
+
+def _cached(api_url: str, width_px: int) -> str:
+    return f"{api_url}/v1/image/cache/{width_px}x/occurrence/"
 
 
 def md5_hex(text: str) -> str:
     """Return the MD5 of a text, as GBIF names media by it (not for security)."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def md5_hexes(texts: Iterable[bytes]) -> list[str]:
+    """Return what `md5_hex` does for each text, given as UTF-8."""
+    md5 = partial(hashlib.md5, usedforsecurity=False)
+    return [md5(each).hexdigest() for each in texts]
 
 
 def _longer_px(side_px: int) -> int:

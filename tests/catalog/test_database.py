@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from curate.catalog import database
+from curate.catalog import counts, database, searches
+from curate.catalog.candidates import EVERY, pending
 from curate.catalog.database import APPLICATION_ID, SCHEMA_VERSION, Database
 from curate.errors import CatalogError, CatalogTooNewError, CurateError, StoreError
 from tests.catalog.rows import TABLES, candidate, contents, filled
@@ -97,22 +99,59 @@ def test_a_catalog_of_an_older_version_is_migrated_once(
 
 
 def shapes(path: Path) -> dict[str, str]:
-    """Return the statements that made everything in a catalog, without white space."""
+    """Return the statements that made all of a catalog, without comments and white space."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-        return {name: "".join(sql.split()) for name, sql in rows}
+        return {name: "".join(re.sub("--.*", "", sql).split()) for name, sql in rows}
 
 
-def test_a_catalog_of_the_first_version_migrates_to_the_shape_of_a_new_one(tmp_path: Path) -> None:
-    old, new = tmp_path / "old.db", tmp_path / "new.db"
-    first = (Path(__file__).parents[1] / "golden" / "catalog_v1.sql").read_text()
-    with contextlib.closing(sqlite3.connect(old)) as connection:
-        connection.executescript(first)
+def make_version(path: Path, version: int, *statements: str) -> None:
+    """Write a catalog as an earlier version made it."""
+    golden = Path(__file__).parents[1] / "golden" / f"catalog_v{version}.sql"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(golden.read_text())
+        for statement in statements:
+            connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_catalog_of_an_earlier_version_migrates_to_the_shape_of_a_new_one(
+    tmp_path: Path, version: int
+) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    make_version(old, version)
     Database(old).close()
     Database(new).close()
     assert shapes(old) == shapes(new)
+
+
+def test_a_catalog_of_version_2_goes_on_with_what_it_says(path: Path) -> None:
+    candidates = "INSERT INTO candidates (source, source_id, search_id, url, state, reason, meta) "
+    make_version(
+        path,
+        2,
+        "INSERT INTO searches (source, request, created_at) VALUES ('urls', '{}', 0)",
+        f"""{candidates} VALUES ('urls', '1', 1, 'u1', 'failed', 'html', '{{"year": "2020"}}')""",
+        f"{candidates} VALUES ('urls', '2', 1, 'u2', 'pending', 'dns', NULL)",
+    )
+    db = Database(path)
+    assert db.all("SELECT whole FROM whole_meta") == [('{"year": "2020"}',), (None,)]
+    assert (
+        searches.add_page(db, 1, [candidate(2, "beach"), candidate(3, meta={"a": "b"})], "4") == 1
+    )
+    assert db.all("SELECT state, reason, url LIKE 'https:%', whole FROM candidates "
+                  "JOIN whole_meta ON candidate_id = id") == [
+        ("failed", "html", 0, '{"year": "2020"}'),
+        ("pending", "dns", 1, None),
+        ("pending", None, 1, '{"a": "b"}'),
+    ]  # fmt: skip
+    found = counts.counts(db)
+    assert (found.pending, found.retrying, found.failed) == (2, 1, {"html": 1})
+    assert [each.id for each in pending(db, 1.0, EVERY)] == [2, 3]
+    db.close()
 
 
 def test_a_migration_that_fails_changes_nothing(

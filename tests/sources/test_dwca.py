@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from curate.records import Candidate
 from curate.sources import Query, SourceContext
 from curate.sources.archive import Archive
 from curate.sources.dwca import DwcaSource
+from curate.sources.dwca_tables import layout
+from curate.sources.dwca_text import _Lines
 from tests.sources import archives
 from tests.sources.archives import AUDIOVISUAL, DWC, FILES, MULTIMEDIA, meta, table, zipped
 
@@ -115,6 +118,28 @@ def test_media_are_joined_with_their_records(tmp_path: Path) -> None:
     assert everything(path, licenses=frozenset({"cc-by"})) == [one]
 
 
+@pytest.mark.parametrize(
+    ("column", "kept"),
+    [("habitat", {}), ("species", {"species": "wood"}), ("year", {"year": "wood"})],
+)
+def test_a_record_may_say_little_of_its_images(
+    tmp_path: Path, column: str, kept: dict[str, str]
+) -> None:
+    core = table("core", f"{DWC}Occurrence", "o.txt", (column,), header=0)
+    files = {**FILES, "meta.xml": meta(core, archives.EXTENSION), "o.txt": "1\twood\n2\twood\n"}
+    path = zipped(tmp_path / "a.zip", files)
+    found = everything(path, classes=("fungi",))
+    assert [(each.source_id[:2], each.classes) for each in found] == [
+        ("1:", ("fungi",)),
+        ("2:", ("fungi",)),
+    ]
+    own = [
+        {"format": "image/jpeg", "identifier": "https://example.org/1.jpg", "recordID": "1"},
+        {"format": "image/png", "identifier": "https://example.org/2.png", "recordID": "2"},
+    ]
+    assert [each.meta for each in found] == [{**kept, **each} for each in own]
+
+
 def test_a_free_text_that_names_a_licence_is_kept_beside_it(tmp_path: Path) -> None:
     words = "(c) Ada, some rights reserved (CC BY-NC 4.0)"
     media = f"id\ttype\tformat\tidentifier\tlicense\n1\t\t\thttps://x.example/1.jpg\t{words}\n"
@@ -154,6 +179,35 @@ def test_bytes_that_are_not_utf8_cost_a_character_and_not_the_archive(tmp_path: 
     text = "id\tspecies\trecordedBy\teventDate\n1\tRöhrling\t\t\n".encode("cp1252")
     found = everything(zipped(tmp_path / "a.zip", {**FILES, "o.txt": text}))
     assert found[0].classes == ("Röhrling",)
+
+
+def test_a_bad_row_of_bytes_that_are_not_utf8_is_left_out_like_others(tmp_path: Path) -> None:
+    media = "".join(f"1\t\t\thttps://x.example/{i}/ø.jpg\t\n" for i in range(300)).encode()
+    lines = [b"id\ttype\tformat\tidentifier\tlicense", *media.splitlines(), b"1\tR\xf6hrling", b""]
+    files = {**FILES, "m.txt": b"\n".join(lines)}
+    found = source(zipped(tmp_path / "a.zip", files))
+    assert found.contents().media_rows == 300
+    assert found.contents().bad_rows == 1
+
+
+@pytest.mark.parametrize("block_bytes", [40, 41, 42, 43, 64, 4096])
+def test_a_value_is_mended_by_itself_wherever_the_text_is_cut(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    names = ["R\xf6hrling".encode("cp1252"), "Röhrling".encode(), "松茸".encode(), b"\x81"]
+    rows = [b"%d\t%s\t%s\t\r\n" % (i, names[i % 4], names[(i + 1) % 4]) for i in range(1, 41)]
+    text = b"id\tspecies\trecordedBy\teventDate\r\n" + b"".join(rows)
+    files = {"meta.xml": meta(archives.CORE), "o.txt": text}
+    core = layout(Archive(zipped(tmp_path / "a.zip", files))).core
+    assert core is not None
+    with core.archive.open("o.txt") as file:
+        lines, read = _Lines(file, core.spec), b""
+        while some := lines.read(block_bytes):
+            read += some
+    read_names = ["Röhrling", "Röhrling", "松茸", "\ufffd"]
+    assert read.decode().splitlines()[1:] == [
+        f"{i}\t{read_names[i % 4]}\t{read_names[(i + 1) % 4]}\t" for i in range(1, 41)
+    ]
 
 
 def test_the_audiovisual_core_has_its_own_words(tmp_path: Path) -> None:
@@ -329,8 +383,8 @@ def test_a_bad_archive_is_one_clear_line_and_the_catalog_stays_as_it_was(
             project.fetch(FetchRequest(source="dwca", path=path))
         assert reason in caught.value.message
         assert "\n" not in caught.value.message
-        assert project.db.all("SELECT * FROM searches") == []
-        assert project.db.all("SELECT * FROM candidates") == []
+        for table in ("searches", "candidates", "classes", "hints", "shared_meta", "common_meta"):
+            assert project.db.all(f"SELECT * FROM {table}") == []
 
 
 def test_a_description_full_of_lines_is_read_in_time(tmp_path: Path) -> None:
@@ -356,9 +410,17 @@ def test_candidates_of_an_archive_come_into_the_catalog_as_they_are(tmp_path: Pa
             for question in finder.open(project.db, request):
                 finder.take(project.db, question)
         rows = project.db.all(
-            "SELECT source_id, group_hint, meta, name FROM candidates "
-            "JOIN hints ON candidate_id = candidates.id JOIN classes ON classes.id = class_id"
+            "SELECT source_id, group_hint, whole, name FROM candidates "
+            "JOIN whole_meta ON whole_meta.candidate_id = candidates.id "
+            "JOIN hints ON hints.candidate_id = candidates.id JOIN classes ON classes.id = class_id"
         )
+        # Under other classes the records are the same ones.
+        before = project.db.all("SELECT * FROM candidates")
+        shared = project.db.one("SELECT COUNT(*) FROM shared_meta")
+        for question in finder.open(project.db, replace(request, class_by="recordedBy")):
+            finder.take(project.db, question)
+        assert project.db.all("SELECT * FROM candidates")[: len(before)] == before
+        assert project.db.one("SELECT COUNT(*) FROM shared_meta") == (shared[0] + 1,)
     found = everything(path)
     assert [(row[0], row[1], json.loads(row[2]), (row[3],)) for row in rows] == [
         (each.source_id, each.group, each.meta, each.classes) for each in found
