@@ -189,7 +189,7 @@ class TestEachCandidateOnce:
         with Misbehaving(Corpus(300, seed=9), latency_s=0.01) as server:
             corpus = server.corpus
             assert corpus is not None
-            folder = Folder(tmp_path, per_host=8, idle_timeout_s=1.0)
+            folder = Folder(tmp_path, per_host=8, idle_timeout_s=3.0)
             folder.add([server.base + corpus.path(number) for number in range(corpus.n)])
             end = folder.fetch()
             tries = sum(row.tries for row in folder.rows().values())
