@@ -66,10 +66,10 @@ class Audit {
   }
 
   drawPage() {
-    this.tiles.draw();
-    this.bar.drawHeading();
-    this.bar.drawCounts();
-    if (this.zoom.isOpen && !this.work.images.length) this.zoom.box.close();
+    this.tiles.draw(); this.bar.drawHeading(); this.bar.drawCounts();
+    if (this.work.images.length) return;
+    this.zoom.box.close();
+    say($("empty-title").textContent);
   }
 
   /** Load the pictures of pages to come. */
