@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import annotations as ledger_rows
-from curate.catalog import pages, queues
+from curate.catalog import class_lists, pages, queues
 from curate.catalog.queues import Queued
 from curate.errors import UsageError
 from curate.label.grid import SORTS, STATES, Grid, View, standing
@@ -109,16 +109,13 @@ class Auditing:
         is_new = version != self._version
         self._version = version
         self._unlooked |= is_new
-        if self._unlooked and began >= self._look_again:
+        is_renamed = is_new and ledger_rows.last_rename(self.db) != self._renamed
+        if self._unlooked and (is_renamed or began >= self._look_again):
             self._look()
             self._unlooked = False
             took = time.monotonic() - began
             self._look_again = began + max(LOOK_EVERY_S, LOOK_SHARE * took)
-        elif not is_new:
-            return
-        elif ledger_rows.last_rename(self.db) != self._renamed:
-            self._read_all()
-        else:
+        elif is_new:
             self._follow()
 
     def _look(self) -> None:
@@ -184,6 +181,7 @@ class Auditing:
             "manifest": self.manifest,
             "images": len(self.grid),
             "last": self._last,
+            "list": self._list(),
         }
 
     def page(self, annotator: str, view: View, after: str, size: int) -> dict[str, Any]:
@@ -271,15 +269,21 @@ class Auditing:
         }
 
     def changes(self, after: int) -> dict[str, Any]:
-        """Return which images have new rows in the ledger after a row."""
+        """Return which images have new rows in the ledger after a row, and what list holds."""
         self.refresh()
         if self._last - after > MOST_CHANGES:
-            return {"last": self._last, "images": None}
+            return {"last": self._last, "images": None, "list": self._list()}
         rows = chain.from_iterable(ledger_rows.history(self.db, after))
         return {
             "last": self._last,
             "images": sorted({each.image_id for _, each in rows if each.image_id}),
+            "list": self._list(),
         }
+
+    def _list(self) -> str:
+        """Return a text that differs when the class list was set anew or a class renamed."""
+        chosen = class_lists.newest(self.db)
+        return f"{chosen.version if chosen else 0}.{self._renamed}"
 
     def facts(self, image_id: str) -> dict[str, Any] | None:
         """Return what is known of an image, and what was ever said of it; None: nothing."""

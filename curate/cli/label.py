@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,12 +135,12 @@ def _label(session: Session, labeling: Labeling, *, prepare_only: bool) -> ExitC
         labelme_program.check_version(program, environ)
     working = labeling.prepare()
     if working is None:
-        session.say("every image is labelled: nothing waits")
+        session.say(_nothing(labeling.session.left))
         return _end(session, labeling.session)
     for image_id, why in labeling.session.unshowable.items():
         session.say(f"{image_id} cannot be shown: {why}")
     if program is None:
-        words = " ".join(labelme_program.arguments(Path("labelme"), working))
+        words = shlex.join(labelme_program.arguments(Path("labelme"), working))
         session.say(f"label it with: {words}\nand then: curate label --import-only")
         return _end(session, labeling.session)
     session.say(
@@ -147,6 +148,15 @@ def _label(session: Session, labeling: Labeling, *, prepare_only: bool) -> ExitC
         "classes and `reviewed`, D for the next; close the window when you are done"
     )
     return _end(session, labeling.run(working, program))
+
+
+def _nothing(left: int) -> str:
+    if left == 0:
+        return "every image is labelled: nothing waits"
+    return (
+        f"{left:,} images wait, but others have them: what they do not label comes back half an "
+        "hour after it was given out, and --overlap K gives each image to K people"
+    )
 
 
 def _end(session: Session, done: Labelled) -> ExitCode:

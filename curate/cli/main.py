@@ -125,6 +125,7 @@ _Refused: type[Exception] = typer.BadParameter.__mro__[2]
 
 def main() -> None:
     """Run the program; end the process with its exit code."""
+    _open_streams()
     is_completing = "_CURATE_COMPLETE" in os.environ
     try:
         code = program(None if is_completing else sys.argv[1:])(standalone_mode=False)
@@ -133,6 +134,13 @@ def main() -> None:
     except typer.Abort:
         code = ExitCode.INTERRUPTED
     sys.exit(int(code or 0))
+
+
+def _open_streams() -> None:
+    """Stand in for what the caller has closed (`>&-`): no file may take those numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open to the end
 
 
 def _refuse(error: Exception) -> ExitCode:

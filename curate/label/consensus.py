@@ -134,8 +134,9 @@ def _majority(answers: Sequence[Answer]) -> dict[str, tuple[str, float]]:
 def _dawid_skene(
     answers: Sequence[Answer], known: Mapping[str, str]
 ) -> dict[str, tuple[str, float]]:
-    texts = {text for _, _, text in answers}
-    if len(texts) < 2:
+    # In one order, whatever the order of the rows: floating-point sums must not depend on it.
+    answers = _teaching(sorted(answers), known)
+    if len({text for _, _, text in answers}) < 2:
         return {key: (text, 1.0) for key, _, text in answers}
     try:
         import pandas as pd
@@ -144,12 +145,7 @@ def _dawid_skene(
         raise UsageError(
             "dawid-skene needs crowd-kit", "pip install 'curate[people]', or choose majority"
         ) from None
-    # In one order, whatever the order of the rows: floating-point sums must not depend on it.
-    # What is known to be something that nobody else ever said teaches nothing about anybody.
-    table = pd.DataFrame(
-        sorted(each for each in answers if known.get(each[0], each[2]) in texts),
-        columns=["task", "worker", "label"],
-    )
+    table = pd.DataFrame(answers, columns=["task", "worker", "label"])
     tasks = set(table["task"])
     true = pd.Series({key: text for key, text in sorted(known.items()) if key in tasks}, dtype=str)
     with warnings.catch_warnings():
@@ -164,3 +160,13 @@ def _dawid_skene(
         if row[best] - row[second] > TIE:
             found[str(key)] = (names[best], min(1.0, float(row[best])))
     return found
+
+
+def _teaching(answers: Sequence[Answer], known: Mapping[str, str]) -> Sequence[Answer]:
+    """Leave out images known to be what nobody says of those that stay: they teach nothing."""
+    while True:
+        texts = {text for _, _, text in answers}
+        kept = [each for each in answers if known.get(each[0], each[2]) in texts]
+        if len(kept) == len(answers):
+            return kept
+        answers = kept

@@ -271,6 +271,8 @@ class Grid:
             mask &= ~self._via(decided, view.queue)
         elif view.state != "all":
             mask &= decided.standing == Standing[view.state.upper()]
+            if view.queue:
+                mask &= self._via(decided, view.queue)
         if view.name is not None:
             mask &= self._having(view.name, self._combos(decided))
         return mask

@@ -134,13 +134,13 @@ def arguments(program: Path, working: Working) -> list[str]:
 
 
 def start(program: Path, working: Working, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start Labelme on a folder; what it says goes into the folder's log.
+    """Start Labelme on a folder; what it says becomes the folder's log.
 
     Raises:
         LabelmeError: it cannot be started.
     """
     try:
-        with (working.path / LOG).open("ab") as log:
+        with (working.path / LOG).open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - the program that the user installed
                 arguments(program, working),
                 stdin=subprocess.DEVNULL,

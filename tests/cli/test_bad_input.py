@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from curate.catalog.database import APPLICATION_ID
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from tests.cli.unprivileged import curate_unprivileged
-from tests.fetch.command import Said, curate, environment
+from tests.fetch.command import Said, command, curate, environment
 
 
 @pytest.fixture(scope="module")
@@ -308,3 +310,11 @@ def test_what_waits_for_another_try_says_why_and_where(tmp_path: Path) -> None:
     assert said.code == 4
     assert "2 candidates are due for another try after " in said.err
     assert " (connect 2: 127.0.0.1): run `curate fetch` then\n" in said.err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_bug(closed: str, project: Path) -> None:
+    words = shlex.join(command("status", "-C", project))
+    done = subprocess.run(["/bin/sh", "-c", f"{words} {closed}"], env=environment(), check=False)
+    assert done.returncode == 0
+    assert not (project / "curate-error.log").exists()

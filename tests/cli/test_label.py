@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -140,6 +141,24 @@ def test_a_folder_is_prepared_here_and_imported_later(tmp_path: Path) -> None:
     assert "1 of them none of the classes" in done.stdout
     assert "'tundra' is ticked (1x) but not in the class list" in done.stderr
     assert {row.annotator for row in ledger(tmp_path)} == {"ann"}
+
+
+def test_the_words_to_start_labelme_by_hand_can_be_copied(tmp_path: Path) -> None:
+    project = tmp_path / "our photos"
+    make_project(project, [[]])
+    done = label(project, "--prepare-only")
+    (folder,) = folders(project)
+    told = done.stderr.partition("label it with: ")[2].splitlines()[0]
+    assert shlex.split(told)[:2] == ["labelme", str(folder)]
+
+
+def test_what_others_have_is_not_said_to_be_labelled(tmp_path: Path) -> None:
+    make_project(tmp_path, [[], []])
+    assert label(tmp_path, "--prepare-only", "--annotator", "ann").exit_code == 0
+    done = label(tmp_path, "--prepare-only", "--annotator", "ben")
+    assert done.exit_code == 0
+    assert "2 images wait, but others have them" in done.stderr
+    assert "every image is labelled" not in done.stderr
 
 
 def test_a_file_with_a_fault_ends_with_4_and_is_named(tmp_path: Path) -> None:

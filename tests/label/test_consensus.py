@@ -193,6 +193,26 @@ def test_what_a_trusted_person_says_is_so(method: str, exclusive: bool) -> None:
     }
 
 
+@pytest.mark.slow
+def test_what_only_a_trusted_person_says_may_leave_nothing_to_learn_from() -> None:
+    out = [label(0, "b"), label(0, "what nobody else says", by="eve")]
+    one_is_left = {"out": out, "both": [label(1, "a"), label(1, "a", by="bob")]}
+    found = consensus(one_is_left, "dawid-skene", exclusive=True, trusted="eve")
+    assert {key: each.classes for key, each in found.items()} == {
+        "out": ("what nobody else says",),
+        "both": ("a",),
+    }
+    # The only one who said "b" goes with that image, and so "b" is what nobody else says.
+    votes = {
+        "out": out,
+        "next": [label(1, "a"), label(1, "b", by="eve")],
+        "tie": [label(2, "a"), label(2, "c", by="bob")],
+    }
+    found = consensus(votes, "dawid-skene", exclusive=True, trusted="eve")
+    assert found["next"].classes == ("b",)
+    assert "tie" not in found
+
+
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(UsageError, match="vote") as raised:
         consensus({}, "vote", exclusive=True)

@@ -169,11 +169,12 @@ def test_going_on_skips_nothing_though_the_last_image_was_decided(
 def test_counts_add_up(proposed: list[Any], rows: list[Any], person: str) -> None:
     made, ids = grid(*proposed)
     fill(made, ids, rows)
-    counts = made.counts(person)
-    assert sum(counts.values()) == IMAGES
-    for state, n in counts.items():
-        assert made.page(View(state=state, person=person), "", 100)[1] == n
     for queue in ("", "some"):
+        counts = made.counts(person, queue)
+        view = View("all", queue=queue, person=person)
+        assert sum(counts.values()) == made.page(view, "", 100)[1]
+        for state, n in counts.items():
+            assert made.page(replace(view, state=state), "", 100)[1] == n
         for name, count in made.class_counts(person, queue).items():
             view = View("all", name, queue, person)
             assert made.page(view, "", 100)[1] == count.total

@@ -35,11 +35,12 @@ class Audit {
 
   listen() {
     const { work, outbox, bar, tiles } = this;
-    work.addEventListener("page", () => { tiles.draw(); bar.drawHeading(); bar.drawCounts(); });
+    work.addEventListener("page", () => this.drawPage());
     work.addEventListener("ahead", () => { bar.drawHeading(); this.preload(); });
     work.addEventListener("tiles", () => { tiles.updateAll(); this.drawFocus(); bar.drawCounts(); });
     work.addEventListener("counts", () => bar.drawCounts());
     work.addEventListener("focus", () => this.drawFocus());
+    work.addEventListener("list", () => notice("The list of classes has changed: reload this page to see it. What you decided is kept."));
     work.addEventListener("trouble", ({ detail }) => this.trouble(detail));
     outbox.addEventListener("change", () => bar.drawSaved(outbox));
     outbox.addEventListener("fault", ({ detail }) => notice(detail));
@@ -60,7 +61,15 @@ class Audit {
     if (this.outbox.others.length) notice(`Unsent decisions of ${this.outbox.others.join(", ")} wait in this browser for their link.`);
     this.bar.drawSaved(this.outbox);
     await this.outbox.flush();
-    await this.work.show({});
+    await untilThere(() => this.work.show({}));
+    this.bar.drawSaved(this.outbox);
+  }
+
+  drawPage() {
+    this.tiles.draw(); this.bar.drawHeading(); this.bar.drawCounts();
+    if (this.work.images.length) return;
+    this.zoom.box.close();
+    say($("empty-title").textContent);
   }
 
   /** Load the pictures of pages to come. */
@@ -156,7 +165,10 @@ class Audit {
       return;
     }
     const [sure, bare] = [[], []];
-    for (const tile of open) (this.work.answer(tile) ? sure : bare).push(tile);
+    for (const tile of open) {
+      const isReady = this.work.answer(tile) && !this.tiles.isGone(tile.image_id);
+      (isReady ? sure : bare).push(tile);
+    }
     this.work.decide(
       sure.map((tile) => {
         const { kind, classes } = this.work.answer(tile);
@@ -165,7 +177,7 @@ class Audit {
       "page",
     );
     if (bare.length) {
-      say(`${plural(bare.length, "image")} with nothing proposed: press the key of a class, or 0`);
+      say(`${plural(bare.length, "image")} with nothing proposed, or no picture: press the key of a class, or 0`);
       this.tiles.focus(bare[0].image_id);
       this.nudge();
       return;
@@ -204,12 +216,32 @@ class Audit {
       if (this.zoom.isOpen && this.tiles.focused) this.zoom.show(this.tiles.focused);
       this.preload();
     } catch (error) {
-      if (error instanceof Away) {
-        notice("The server does not answer. What you decided is kept here and sent when it is back; then the next page comes.");
-      } else this.trouble(error);
+      this.lost(error);
     } finally {
       this.turning = false;
     }
+  }
+
+  /** Show something else; without the server, stay, and say so. */
+  async show(view) {
+    try {
+      await this.work.show(view);
+    } catch (error) {
+      this.bar.drawHeading();
+      this.lost(error);
+    }
+  }
+
+  async resize(size) {
+    this.work.size = size;
+    localStorage.setItem("curate-audit-size", String(size));
+    await this.show({});
+  }
+
+  lost(error) {
+    if (error instanceof Away) {
+      notice("The server does not answer. What you decided is kept here and sent when it is back; then other images can be shown.");
+    } else this.trouble(error);
   }
 
   async undo() {
@@ -238,7 +270,11 @@ class Audit {
   }
 
   openPalette() {
-    if (this.tile) this.palette.open(this.info.classes, !this.info.closed);
+    if (!this.tile) return;
+    const { closed, classes } = this.info;
+    // What somebody typed as a new class is there to be chosen, too.
+    const said = closed ? [] : Object.keys(this.work.counts?.classes ?? {}).filter(Boolean);
+    this.palette.open([...new Set([...classes, ...said])], !closed);
   }
 
   // Keys
@@ -336,14 +372,19 @@ function setUpTheme() {
 /** Begin, as soon as there is a server to begin with. */
 async function main() {
   setUpTheme();
+  const info = await untilThere(() => get("/api/start"));
+  const outbox = new Outbox(info.project, info.annotator);
+  await outbox.open();
+  // One only: a second would listen to the same keys, and decide everything twice.
+  await new Audit(info, outbox).begin();
+  document.body.dataset.ready = "true";
+}
+
+/** Ask until the server answers. */
+async function untilThere(ask) {
   for (;;) {
     try {
-      const info = await get("/api/start");
-      const outbox = new Outbox(info.project, info.annotator);
-      await outbox.open();
-      await new Audit(info, outbox).begin();
-      document.body.dataset.ready = "true";
-      return;
+      return await ask();
     } catch (error) {
       if (!(error instanceof Away)) {
         notice(error.message);

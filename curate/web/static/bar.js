@@ -25,7 +25,7 @@ export class Bar {
     $("class-search").addEventListener("input", () => this.drawClasses());
     $("next").addEventListener("click", () => acts.next());
     $("previous").addEventListener("click", () => acts.previous());
-    $("empty-all").addEventListener("click", () => work.show({ state: "all", name: null, queue: "" }));
+    $("empty-all").addEventListener("click", () => acts.show({ state: "all", name: null, queue: "" }));
     this.drawButtons();
   }
 
@@ -44,10 +44,10 @@ export class Bar {
     this.showFilters(view, size);
     for (const name of ["state", "queue", "person", "sort"]) {
       $(`filter-${name}`).addEventListener("change", ({ target }) => {
-        this.work.show({ [name]: target.value });
+        this.acts.show({ [name]: target.value });
       });
     }
-    $("filter-size").addEventListener("change", ({ target }) => this.work.resize(Number(target.value)));
+    $("filter-size").addEventListener("change", ({ target }) => this.acts.resize(Number(target.value)));
     $("filters").addEventListener("submit", (event) => event.preventDefault());
   }
 
@@ -78,7 +78,7 @@ export class Bar {
   many() {
     const { counts, view, total } = this.work;
     if (view.state !== "open" || !counts) return total;
-    return view.name === null ? counts.states.open : (counts.classes[view.name]?.open ?? 0);
+    return view.name === null ? counts.states.open : countOf(counts, view.name).open;
   }
 
   drawEmpty() {
@@ -131,7 +131,7 @@ export class Bar {
     const rows = [
       this.classRow(null, "All classes", { total, open: counts.states.open }, -1),
       ...found.slice(0, MOST_LISTED).map((name) =>
-        this.classRow(name, name, counts.classes[name] ?? { total: 0, open: 0 }, info.classes.indexOf(name)),
+        this.classRow(name, name, countOf(counts, name), info.classes.indexOf(name)),
       ),
     ];
     if (counts.classes[""] && !wanted) rows.push(this.classRow("", "none of these", counts.classes[""], -1));
@@ -158,7 +158,7 @@ export class Bar {
         type: "button", "data-name": name ?? "*",
         "aria-pressed": String(this.work.view.name === name),
         "aria-label": `${words}: ${open} of ${total} to do`,
-        onclick: () => this.work.show({ name }),
+        onclick: () => this.acts.show({ name }),
       },
       dot, make("span", { class: "class-name" }, words),
       make("span", { class: "class-n" }, open.toLocaleString("en")), bar,
@@ -221,6 +221,11 @@ export class Bar {
       stranger: n ? `Not let in: ${n.toLocaleString("en")} kept here` : "Not let in",
     }[state];
   }
+}
+
+/** A class may have any name, "constructor" too. */
+function countOf({ classes }, name) {
+  return Object.hasOwn(classes, name) ? classes[name] : { total: 0, open: 0 };
 }
 
 function left(minutes) {

@@ -79,7 +79,7 @@ export class Palette {
     this.names = names;
     this.mayAdd = mayAdd;
     this.input = make("input", {
-      type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list",
+      type: "text", maxlength: "500", dir: "auto", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list",
       "aria-label": "Class", placeholder: "Type a class", autocomplete: "off", spellcheck: "false",
       oninput: () => { this.place = 0; this.draw(); },
       onkeydown: (event) => this.key(event),
@@ -158,7 +158,10 @@ export class Zoom {
     this.side = make("div", { class: "zoom-side" });
     this.box.replaceChildren(
       make("button", { type: "button", class: "tool zoom-close", "aria-label": "Close (v)", onclick: () => this.box.close() }, "×"),
-      make("div", { class: "zoom-well", tabindex: "-1", autofocus: true }, make("img", { src: `/image/${image}`, alt: "", width: tile.width_px, height: tile.height_px })),
+      make("div", { class: "zoom-well", tabindex: "-1", autofocus: true }, make("img", {
+        src: `/image/${image}`, alt: "", width: tile.width_px, height: tile.height_px,
+        onerror: ({ target }) => target.replaceWith(make("p", { class: "zoom-broken" }, "This file cannot be shown")),
+      })),
       this.side,
     );
     this.drawSide(null);
@@ -178,6 +181,7 @@ export class Zoom {
   drawSide(known) {
     this.known = known;
     const tile = this.work.tile(this.image);
+    if (!tile) return; // of a page long gone
     const answer = this.work.answer(tile);
     const words = answer?.kind === "label" ? named(answer.classes) : answer?.kind === "reject" ? "does not belong" : (answer?.kind ?? "not decided");
     const hidden = tile.blind && !tile.mine;

@@ -83,7 +83,9 @@ const FIXED_MEANING = {
 
 /** The key of an event as classes have it: the letter's case says whether Shift was held. */
 export function pressed(event) {
-  const { key } = event;
+  // A letter that is not Latin (Cyrillic, Arabic …) stands for the one in its place.
+  const place = /^Key([A-Z])$/.exec(event.code ?? "");
+  const key = place && /^[^\x00-\x7f]$/u.test(event.key) ? place[1] : event.key;
   if (key.length !== 1 || !/[a-z]/i.test(key)) return key;
   return event.shiftKey ? key.toUpperCase() : key.toLowerCase();
 }

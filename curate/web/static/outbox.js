@@ -137,6 +137,7 @@ export class Outbox extends EventTarget {
         results: [{ key: batch[0].key, status: "refused", why: error.message }],
         tiles: [],
         last: 0,
+        refused: batch[0].image_id,
       };
     }
     const numbers = batch.map((each) => each.seq);

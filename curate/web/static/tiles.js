@@ -54,7 +54,9 @@ export class Tiles {
     this.fit();
     this.focused = null;
     const first = this.firstOpen() ?? images[0];
-    if (first) this.focus(first, document.activeElement === document.body || this.had);
+    // Whoever goes through a list of choices by keys stays in it.
+    const isChoosing = document.activeElement?.matches("input, select:focus-visible");
+    if (first) this.focus(first, !isChoosing && (document.activeElement === document.body || this.had));
     this.had = true;
   }
 
@@ -87,6 +89,11 @@ export class Tiles {
       const middle = (box.top + box.bottom) / 2;
       if (middle > top && middle < bottom) this.seen.add(image);
     }
+  }
+
+  /** Whether the picture of an image cannot be shown. */
+  isGone(image) {
+    return this.elements.get(image)?.classList.contains("gone") ?? false;
   }
 
   /** Scroll to the first of these images that has not been on the screen; say whether one has not. */

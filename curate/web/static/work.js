@@ -22,7 +22,7 @@ export class Work extends EventTarget {
     this.at = 0;
     this.total = 0;
     this.counts = null;
-    this.last = info.last;
+    this.last = info.last; // the row of the ledger up to which this window has followed
     this.asked = 0;
     outbox.queue = () => this.view.queue;
     outbox.addEventListener("saved", ({ detail }) => this.saved(detail));
@@ -44,19 +44,20 @@ export class Work extends EventTarget {
   // Pages
 
   async show(view) {
+    const before = { view: this.view, pages: this.pages, at: this.at };
     this.view = { ...this.view, ...view };
     this.pages = [];
     this.at = 0;
     this.asked += 1;
-    await this.load();
+    const { asked } = this;
+    try {
+      await this.load();
+    } catch (error) {
+      if (asked === this.asked) Object.assign(this, before);
+      throw error;
+    }
     this.tell("page");
     this.count();
-  }
-
-  async resize(size) {
-    this.size = size;
-    localStorage.setItem("curate-audit-size", String(size));
-    await this.show({});
   }
 
   /** Load the first page. */
@@ -126,7 +127,6 @@ export class Work extends EventTarget {
     if (told.annotator !== this.info.annotator) {
       throw new Stranger(`this browser is ${told.annotator}'s now`);
     }
-    this.last = Math.max(this.last, told.last);
     if (this.tiles.size > IMAGES_KNOWN) this.forget();
     for (const tile of told.tiles) this.merge(tile, told.last);
     return told.tiles.map((tile) => tile.image_id);
@@ -206,6 +206,10 @@ export class Work extends EventTarget {
   async follow() {
     try {
       const told = await get("/api/changes", { after: this.last });
+      if (told.list !== this.info.list) {
+        this.info.list = told.list;
+        this.tell("list");
+      }
       if (told.last === this.last) return;
       this.last = told.last;
       const shown = this.images.filter((image) => !told.images || told.images.includes(image));
@@ -338,11 +342,11 @@ export class Work extends EventTarget {
   }
 
   /** The server has decisions on its disk: here is what stands there now. */
-  saved({ results, tiles, last }) {
-    this.last = Math.max(this.last, last);
+  saved({ results, tiles, last, refused }) {
     for (const { status, why } of results) {
       if (status === "refused") this.trouble(new Error(`One decision was not kept: ${why}`));
     }
+    if (refused) this.refresh([refused]); // what stands there is not what was said
     for (const fresh of tiles) {
       if (this.tiles.has(fresh.image_id)) this.merge(fresh, last);
       const mine = fresh.mine?.key;
