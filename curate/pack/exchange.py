@@ -134,7 +134,8 @@ def _n_of_each(tally: Tally, best: Ints, split: int, n: int) -> Ints:
     n_each = np.minimum(-(-there * n // there.sum()), np.maximum(there // 2, 1))
     n_each[tally.is_plain[tally.cells.codes[tally.cells.starts[best]]]] = 1
     before = np.cumsum(n_each) - n_each
-    return np.minimum(n_each, n - before)[before < n]
+    given: Ints = np.minimum(n_each, n - before)[before < n]
+    return given
 
 
 def _even_plain(tally: Tally) -> None:
