@@ -165,7 +165,7 @@ class _Lines(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return `size` bytes, fewer only at the end: a row may stand in two blocks, not in three."""
+        """Return `size` bytes, fewer only at the end: a row may be cut into two, not three."""
         if size < 0:
             size = BLOCK_BYTES
         while len(self._ready) < size and not self._ended:
@@ -176,17 +176,17 @@ class _Lines(io.RawIOBase):
     def _next(self, size: int) -> bytes:
         more = self._file.read(size)
         self._ended = len(more) < size
+        if self._decoder is not None:
+            more = self._decoder.decode(more, final=self._ended).encode()
         data = self._raw + more
         self._raw = b""
-        if self._decoder is not None:
-            data = self._decoder.decode(data, final=self._ended).encode()
         if not self._begun and data:
             self._begun = True
             data = data.removeprefix(codecs.BOM_UTF8)
         if self._begun and self._ended:
             data += b"\n"  # Arrow cannot skip a header line that does not end
         if b"\r" in data:
-            if data.endswith(b"\r") and not self._ended and self._decoder is None:
+            if data.endswith(b"\r") and not self._ended:
                 data, self._raw = data[:-1], b"\r"  # its \n may come next
             data = data.replace(b"\r\n", b"\n").replace(b"\r", self._alone)
         return data if _is_utf8(data) else self._mended(data)

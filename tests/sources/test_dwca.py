@@ -189,6 +189,20 @@ def test_letters_that_become_longer_in_utf8_leave_no_short_block_behind(
     assert source(zipped(tmp_path / "a.zip", files)).contents().core_rows == 1000
 
 
+@pytest.mark.parametrize("block_bytes", [6, 7, 8])
+def test_a_line_end_that_is_cut_in_two_is_one_in_any_encoding(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    core = table("core", f"{DWC}Occurrence", "o.txt", ("species",), encoding="latin-1")
+    files = {"meta.xml": meta(core), "o.txt": b"id\tspecies\r\n1\tAbc\r\n2\tD\r\n3\tE\rf\r\n"}
+    found = layout(Archive(zipped(tmp_path / "a.zip", files))).core
+    assert found is not None
+    with found.archive.open("o.txt") as file:
+        lines = _Lines(file, found.spec)
+        read = b"".join(iter(lambda: lines.read(block_bytes), b""))
+    assert read.rstrip(b"\n") == b"id\tspecies\n1\tAbc\n2\tD\n3\tE f"
+
+
 def test_a_header_line_alone_is_a_table_without_rows(tmp_path: Path) -> None:
     for end in ("", "\n", "\r\n"):
         files = {**FILES, "m.txt": archives.MEDIA.partition("\n")[0] + end}
@@ -200,7 +214,9 @@ def test_a_header_line_alone_is_a_table_without_rows(tmp_path: Path) -> None:
 def test_the_first_row_may_have_line_ends_in_its_quotes(tmp_path: Path) -> None:
     core = table(
         *("core", f"{DWC}Occurrence", "o.txt", ("species", "recordedBy", "eventDate")),
-        **{"delimiter": ",", "quote": "&quot;", "header": 0},  # type: ignore[arg-type]
+        delimiter=",",
+        quote="&quot;",
+        header=0,
     )
     text = '1,"Amanita\nmuscaria","Ada\r\nBo",2020\n2,Boletus edulis,Ada,2021\n'
     files = {**FILES, "meta.xml": meta(core, archives.EXTENSION), "o.txt": text}
