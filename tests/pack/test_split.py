@@ -213,6 +213,29 @@ def test_everything_that_has_a_side_is_left_as_it_is(
     assert assign(names, labels, shares, seed + 1, once).tolist() == once.tolist()
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    MIXED,
+    st.sampled_from([(0.8, 0.1, 0.1), (0.6, 0.0, 0.4), (0.45, 0.45, 0.0), (0.3, 0.3, 0.3, 0.1)]),
+    st.randoms(use_true_random=False),
+)
+def test_groups_with_any_side_stay_and_the_others_go_where_there_is_a_share(
+    groups: list[list[list[str]]], shares: tuple[float, ...], chance: random.Random
+) -> None:
+    shares = tuple(share / sum(shares) for share in shares)
+    sides = [chance.choice([-1, *range(len(shares))]) for _ in groups]
+    names, labels = spread(groups)
+    fixed = np.repeat(sides, [len(images) for images in groups])
+    split = assign(names, labels, shares, 1, fixed, len(shares) - 2)
+    assert split[fixed >= 0].tolist() == fixed[fixed >= 0].tolist()
+    assert set(split[fixed < 0].tolist()) <= {j for j, share in enumerate(shares) if share > 0}
+    assert len(set(zip(names.to_pylist(), split.tolist(), strict=True))) == len(groups)
+    order = np.array(chance.sample(range(len(names)), len(names)), dtype=np.int64)
+    mixed = Labels.of(labels.to_arrow().take(pa.array(order)))
+    again = assign(names.take(pa.array(order)), mixed, shares, 1, fixed[order], len(shares) - 2)
+    assert again.tolist() == split[order].tolist()
+
+
 def several(n_images: int, chance: random.Random, least: int = 0) -> list[list[list[str]]]:
     """Single images with any of 12 classes, from common to rare."""
     names = [f"class {number:02d}" for number in range(12)]
