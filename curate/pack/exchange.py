@@ -81,7 +81,7 @@ def _trade_pairs(tally: Tally) -> None:
         gap, i, j = tally.gaps(tally.lacking)[0]
         if gap <= 1 + NUDGE:
             return
-        n = max(1, int(min(tally.lacking[j], -tally.lacking[i])))
+        n = max(1, int(tally.n_to_move(i, j)))
         best = np.flatnonzero((tally.dealt[pairs, j] > 0) & (tally.dealt[parts, i] > 0).all(axis=1))
         over = tally.over[pairs[best], j] - tally.over[pairs[best], i]
         best = best[np.argsort(-over, kind="stable")[:n]]
@@ -112,13 +112,30 @@ def _move_some(tally: Tally, chosen: Ints, size: int) -> bool:
         if gap <= size + NUDGE:
             return False
         gain = tally.gain_of_cells(chosen, i, j)
-        n = max(1, int(min(tally.lacking[j], -tally.lacking[i]) / size))
-        best = np.argsort(-gain, kind="stable")[:n]
+        best = np.argsort(-gain, kind="stable")
         best = best[gain[best] > -np.inf]
         if len(best):
-            tally.move(chosen[best], i, j)
+            n = max(1, int(tally.n_to_move(i, j) / size))
+            n_each = _n_of_each(tally, chosen[best], i, n)
+            tally.move(chosen[best[: len(n_each)]], i, j, n_each)
             return True
     return False
+
+
+def _n_of_each(tally: Tally, best: Ints, split: int, n: int) -> Ints:
+    """Return how many members of the best cells are to leave a split, n in all at most.
+
+    One of each, while there are cells enough. Of fewer cells each gives its part, but never all
+    at once, and one at a time if its class is plain: what may move is judged for one member.
+    """
+    if n <= len(best):
+        return np.ones(n, dtype=np.int64)
+    there = tally.dealt[best, split]
+    n_each = np.minimum(-(-there * n // there.sum()), np.maximum(there // 2, 1))
+    n_each[tally.is_plain[tally.cells.codes[tally.cells.starts[best]]]] = 1
+    before = np.cumsum(n_each) - n_each
+    given: Ints = np.minimum(n_each, n - before)[before < n]
+    return given
 
 
 def _even_plain(tally: Tally) -> None:

@@ -21,7 +21,9 @@ _PAIRED = 48
 """Groups of either split among which pairs are sought."""
 _STEPS = 1000
 _HIGHEST = 2**24
-"""The highest weight of a class."""
+"""The highest weight of a class; less where a group is so large that sums would not fit."""
+_LARGEST = 2**59
+"""A product of images and weights may be so large: an eighth of what a number holds."""
 
 
 def search(tally: Tally) -> bool:
@@ -65,11 +67,13 @@ class _Descent:
         rows = np.repeat(np.arange(len(chosen)), lengths)
         self._contents[rows, cells.codes[at]] = cells.counts[at]
         self._contents[:-1, -1] = cells.sizes[chosen]
-        weight = tally.weight / tally.weight.max() * _HIGHEST
-        self._weighted = self._contents * np.rint(np.append(weight, _HIGHEST)).astype(np.int64)
+        largest = int(cells.sizes[chosen].max()) * int(cells.totals.sum())
+        highest = max(1, min(_HIGHEST, _LARGEST // largest))
+        weight = tally.weight / tally.weight.max() * highest
+        self._weighted = self._contents * np.rint(np.append(weight, highest)).astype(np.int64)
         self._square = (self._weighted * self._contents).sum(axis=1)
         short = np.rint(tally.short * weight).astype(np.int64)
-        lacking = np.rint(tally.lacking * _HIGHEST).astype(np.int64)
+        lacking = np.rint(tally.lacking * highest).astype(np.int64)
         self._classes = self._contents[:, :-1] @ short.T
         self._size = self._contents[:, -1:] * lacking
 

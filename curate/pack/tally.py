@@ -67,6 +67,13 @@ class Tally:
         lacking = short.tolist()
         return sorted(((lacking[j] - lacking[i], i, j) for i, j in self.ways), reverse=True)
 
+    def n_to_move(self, i: int, j: int) -> float:
+        """Return how many images to move from split i to j, so that sizes come closer at once."""
+        lacks, has_over = self.lacking[j], -self.lacking[i]
+        if min(lacks, has_over) > 0:
+            return float(min(lacks, has_over))
+        return float(lacks + has_over) / 2  # both lack images, or neither: they become alike
+
     def gain(self, i: int, j: int, codes: Ints | slice, counts: Ints | int) -> Floats:
         """Return by how much the distance falls if images of a class move from split i to j.
 

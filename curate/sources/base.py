@@ -2,7 +2,7 @@
 
 A page plus its cursor is what the caller commits in one transaction, so an interrupted
 search goes on where it stopped. `pages` is lazy: nothing is asked before it is iterated,
-and nothing is asked ahead. Cursors are opaque text; only the source that made one reads
+and no API is asked ahead. Cursors are opaque text; only the source that made one reads
 it. Where a limit cuts a page, `+N` is appended to that page's own cursor ("N candidates
 of it are already given"), so that no candidate is lost to a later, larger limit.
 """

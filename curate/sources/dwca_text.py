@@ -57,15 +57,15 @@ def n_columns(head: bytes, spec: Spec, where: str) -> int:
 
 
 def first_fields(head: bytes, spec: Spec) -> list[str]:
-    """Return the fields of the first line, without their quotes."""
-    line = head.partition(b"\n")[0].decode(_codec(spec), errors="replace").rstrip("\r")
-    line = line.removeprefix("\ufeff")
-    if not line:
-        return []
+    """Return the fields of the first row, without their quotes; lines in quotes belong to them."""
+    words = head.decode(_codec(spec), errors="replace").removeprefix("\ufeff")
+    words = words.replace("\r\n", "\n").replace("\r", _alone(spec))
     if not spec.quote:
-        return line.split(spec.delimiter)
+        line = words.partition("\n")[0]
+        return line.split(spec.delimiter) if line else []
+    lines = io.StringIO(words, newline="\n")
     try:
-        return next(csv.reader([line], delimiter=spec.delimiter, quotechar=spec.quote))
+        return next(csv.reader(lines, delimiter=spec.delimiter, quotechar=spec.quote), [])
     except (csv.Error, ValueError) as error:
         raise SourceError(f"{spec.location} is not a readable table: {error}") from error
 
@@ -145,12 +145,12 @@ def batches(
 
 
 class _Lines(io.RawIOBase):
-    r"""The bytes of a table, all of them UTF-8, with `\n` as the only end of a line."""
+    r"""The bytes of a table, all of them UTF-8, with `\n` as the only end of each line."""
 
     def __init__(self, file: IO[bytes], spec: Spec) -> None:
         super().__init__()
         self._file = file
-        self._alone = b"\n" if spec.line_end == "\r" else b" "
+        self._alone = _alone(spec).encode()
         self._delimiter = spec.delimiter.encode()
         codec = _codec(spec)
         is_utf8 = codec in ("utf-8", "ascii")
@@ -165,26 +165,28 @@ class _Lines(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return at most `size` bytes; none only at the end."""
+        """Return `size` bytes, fewer only at the end: a row may be cut into two, not three."""
         if size < 0:
             size = BLOCK_BYTES
-        while not self._ready and not self._ended:
-            self._ready = self._next(size)
+        while len(self._ready) < size and not self._ended:
+            self._ready += self._next(size)
         given, self._ready = self._ready[:size], self._ready[size:]
         return given
 
     def _next(self, size: int) -> bytes:
         more = self._file.read(size)
-        self._ended = not more
+        self._ended = len(more) < size
+        if self._decoder is not None:
+            more = self._decoder.decode(more, final=self._ended).encode()
         data = self._raw + more
         self._raw = b""
-        if self._decoder is not None:
-            data = self._decoder.decode(data, final=self._ended).encode()
         if not self._begun and data:
             self._begun = True
             data = data.removeprefix(codecs.BOM_UTF8)
+        if self._begun and self._ended:
+            data += b"\n"  # Arrow cannot skip a header line that does not end
         if b"\r" in data:
-            if data.endswith(b"\r") and not self._ended and self._decoder is None:
+            if data.endswith(b"\r") and not self._ended:
                 data, self._raw = data[:-1], b"\r"  # its \n may come next
             data = data.replace(b"\r\n", b"\n").replace(b"\r", self._alone)
         return data if _is_utf8(data) else self._mended(data)
@@ -198,6 +200,11 @@ class _Lines(io.RawIOBase):
                 return data
         lines = (line.split(self._delimiter) for line in data.split(b"\n"))
         return b"\n".join(self._delimiter.join(map(_in_utf8, line)) for line in lines)
+
+
+def _alone(spec: Spec) -> str:
+    r"""Return what a lone `\r` stands for."""
+    return "\n" if spec.line_end == "\r" else " "
 
 
 def _codec(spec: Spec) -> str:

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.pack.cells import sort_stable
+from curate.pack.cells import Groups, sort_stable, to_cells
+from curate.pack.groups import Ints
 from curate.pack.labels import Labels
+from curate.pack.search import _Descent
 from curate.pack.split import assign
+from curate.pack.tally import Tally
 from tests.pack.rows import image_id
 
 SHARES = st.sampled_from(
@@ -210,6 +213,29 @@ def test_everything_that_has_a_side_is_left_as_it_is(
     assert assign(names, labels, shares, seed + 1, once).tolist() == once.tolist()
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    MIXED,
+    st.sampled_from([(0.8, 0.1, 0.1), (0.6, 0.0, 0.4), (0.45, 0.45, 0.0), (0.3, 0.3, 0.3, 0.1)]),
+    st.randoms(use_true_random=False),
+)
+def test_groups_with_any_side_stay_and_the_others_go_where_there_is_a_share(
+    groups: list[list[list[str]]], shares: tuple[float, ...], chance: random.Random
+) -> None:
+    shares = tuple(share / sum(shares) for share in shares)
+    sides = [chance.choice([-1, *range(len(shares))]) for _ in groups]
+    names, labels = spread(groups)
+    fixed = np.repeat(sides, [len(images) for images in groups])
+    split = assign(names, labels, shares, 1, fixed, len(shares) - 2)
+    assert split[fixed >= 0].tolist() == fixed[fixed >= 0].tolist()
+    assert set(split[fixed < 0].tolist()) <= {j for j, share in enumerate(shares) if share > 0}
+    assert len(set(zip(names.to_pylist(), split.tolist(), strict=True))) == len(groups)
+    order = np.array(chance.sample(range(len(names)), len(names)), dtype=np.int64)
+    mixed = Labels.of(labels.to_arrow().take(pa.array(order)))
+    again = assign(names.take(pa.array(order)), mixed, shares, 1, fixed[order], len(shares) - 2)
+    assert again.tolist() == split[order].tolist()
+
+
 def several(n_images: int, chance: random.Random, least: int = 0) -> list[list[list[str]]]:
     """Single images with any of 12 classes, from common to rare."""
     names = [f"class {number:02d}" for number in range(12)]
@@ -297,3 +323,42 @@ def test_cells_are_told_apart_by_the_low_bits_of_their_contents_too() -> None:
     members, found = sort_stable(contents)
     assert members.tolist() == [1, 4, 3, 0, 2, 6, 5]
     assert found.tolist() == sorted(contents.tolist())
+
+
+def test_a_group_larger_than_train_leaves_the_others_alike_in_few_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moves = []
+    move = Tally.move
+
+    def count(tally: Tally, chosen: Ints, i: int, j: int, n: Ints | int = 1) -> None:
+        moves.append(len(chosen))
+        move(tally, chosen, i, j, n)
+
+    monkeypatch.setattr(Tally, "move", count)
+    chance = random.Random(1)
+    giant = [chance.sample("abcd", 2) for _ in range(18_000)]
+    small = [[["a"], chance.choices(["b", "c", "d"], [8, 2, 1])] for _ in range(1000)]
+    names, labels = spread([giant, *small])
+    split = assign(names, labels, (0.8, 0.1, 0.1), 0)
+    assert np.bincount(split).tolist() == [18_000, 1000, 1000]
+    assert len(moves) < 30
+
+
+def test_weights_fit_even_if_a_group_has_millions_of_images() -> None:
+    sizes = np.array([4_000_000, 3, 3, 3, 3, 3])
+    groups = Groups(
+        of_row=np.zeros(0, dtype=np.int64),
+        sizes=sizes,
+        starts=np.arange(0, 14, 2),
+        codes=np.tile([0, 1], 6),
+        counts=np.stack([sizes // 2, sizes], axis=1).ravel(),
+        totals=np.array([(sizes // 2).sum(), sizes.sum()]),
+    )
+    cells = to_cells(groups)
+    dealt = np.zeros((len(cells.sizes), 3), dtype=np.int64)
+    dealt[:, 0] = cells.n_members
+    tally = Tally(cells, dealt, np.zeros_like(dealt), np.array([0.8, 0.1, 0.1]), 1)
+    descent = _Descent(tally, np.arange(len(cells.sizes)))
+    exact = (descent._weighted.astype(object) * descent._contents).sum(axis=1)
+    assert descent._square.tolist() == exact.tolist()

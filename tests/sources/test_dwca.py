@@ -175,6 +175,55 @@ def test_text_in_another_encoding_is_read_as_that(tmp_path: Path) -> None:
     assert everything(zipped(tmp_path / "a.zip", files))[0].classes == ("Röhrling",)
 
 
+def test_letters_that_become_longer_in_utf8_leave_no_short_block_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.sources.dwca_text.BLOCK_BYTES", 4096)
+    rows = [f"{i}\tBoletus edulis{' é' * (i % 30 == 0)}\tAda\t2020\n" for i in range(1, 1001)]
+    core = table(
+        *("core", f"{DWC}Occurrence", "o.txt", ("species", "recordedBy", "eventDate")),
+        encoding="ISO-8859-1",
+    )
+    text = "id\tspecies\trecordedBy\teventDate\n" + "".join(rows)
+    files = {**FILES, "meta.xml": meta(core, archives.EXTENSION), "o.txt": text.encode("latin-1")}
+    assert source(zipped(tmp_path / "a.zip", files)).contents().core_rows == 1000
+
+
+@pytest.mark.parametrize("block_bytes", [6, 7, 8])
+def test_a_line_end_that_is_cut_in_two_is_one_in_any_encoding(
+    tmp_path: Path, block_bytes: int
+) -> None:
+    core = table("core", f"{DWC}Occurrence", "o.txt", ("species",), encoding="latin-1")
+    files = {"meta.xml": meta(core), "o.txt": b"id\tspecies\r\n1\tAbc\r\n2\tD\r\n3\tE\rf\r\n"}
+    found = layout(Archive(zipped(tmp_path / "a.zip", files))).core
+    assert found is not None
+    with found.archive.open("o.txt") as file:
+        lines = _Lines(file, found.spec)
+        read = b"".join(iter(lambda: lines.read(block_bytes), b""))
+    assert read.rstrip(b"\n") == b"id\tspecies\n1\tAbc\n2\tD\n3\tE f"
+
+
+def test_a_header_line_alone_is_a_table_without_rows(tmp_path: Path) -> None:
+    for end in ("", "\n", "\r\n"):
+        files = {**FILES, "m.txt": archives.MEDIA.partition("\n")[0] + end}
+        found = source(zipped(tmp_path / "a.zip", files))
+        assert found.contents().media_rows == 0
+        assert everything(tmp_path / "a.zip") == []
+
+
+def test_the_first_row_may_have_line_ends_in_its_quotes(tmp_path: Path) -> None:
+    core = table(
+        *("core", f"{DWC}Occurrence", "o.txt", ("species", "recordedBy", "eventDate")),
+        delimiter=",",
+        quote="&quot;",
+        header=0,
+    )
+    text = '1,"Amanita\nmuscaria","Ada\r\nBo",2020\n2,Boletus edulis,Ada,2021\n'
+    files = {**FILES, "meta.xml": meta(core, archives.EXTENSION), "o.txt": text}
+    found = everything(zipped(tmp_path / "a.zip", files))
+    assert [each.classes for each in found] == [("Amanita muscaria",), ("Boletus edulis",)]
+
+
 def test_bytes_that_are_not_utf8_cost_a_character_and_not_the_archive(tmp_path: Path) -> None:
     text = "id\tspecies\trecordedBy\teventDate\n1\tRöhrling\t\t\n".encode("cp1252")
     found = everything(zipped(tmp_path / "a.zip", {**FILES, "o.txt": text}))
@@ -205,7 +254,7 @@ def test_a_value_is_mended_by_itself_wherever_the_text_is_cut(
         while some := lines.read(block_bytes):
             read += some
     read_names = ["Röhrling", "Röhrling", "松茸", "\ufffd"]
-    assert read.decode().splitlines()[1:] == [
+    assert read.decode().rstrip("\n").splitlines()[1:] == [
         f"{i}\t{read_names[i % 4]}\t{read_names[(i + 1) % 4]}\t" for i in range(1, 41)
     ]
 
