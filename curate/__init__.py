@@ -11,13 +11,13 @@ __version__ = "0.1.0"
 __all__ = ["CurateError", "FetchRequest", "Project", "__version__"]
 
 if TYPE_CHECKING:
+    from curate.carriers.finding import FetchRequest
     from curate.errors import CurateError
-    from curate.finding import FetchRequest
     from curate.project import Project
 
 _HOMES = {
     "CurateError": "curate.errors",
-    "FetchRequest": "curate.finding",
+    "FetchRequest": "curate.carriers.finding",
     "Project": "curate.project",
 }
 

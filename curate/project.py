@@ -14,19 +14,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.folder import ProjectFolder
+from curate.carriers.folder import ProjectFolder
 
 if TYPE_CHECKING:
-    from curate.asked import FetchRequest
-    from curate.checking import VerifyResult
-    from curate.duplicates import Duplicates
-    from curate.fetching import FetchResult
-    from curate.importing import Imported, ImportRequest
-    from curate.learning import Learning
-    from curate.models import Models
+    from curate.carriers.asked import FetchRequest
+    from curate.carriers.checking import VerifyResult
+    from curate.carriers.duplicates import Duplicates
+    from curate.carriers.fetching import FetchResult
+    from curate.carriers.importing import Imported, ImportRequest
+    from curate.carriers.learning import Learning
+    from curate.carriers.models import Models
+    from curate.carriers.previewing import Preview
     from curate.pack.recipe import Recipe
     from curate.pack.result import PackResult
-    from curate.previewing import Preview
     from curate.report.plan import Plan
 
 
@@ -47,7 +47,7 @@ class Project(ProjectFolder):
             StoreError: the disk is full or not writable.
             KeyboardInterrupt: stopped; what was finished is recorded.
         """
-        from curate.fetching import fetch
+        from curate.carriers.fetching import fetch
 
         return fetch(self, request)
 
@@ -58,7 +58,7 @@ class Project(ProjectFolder):
             SourceError: the dataset cannot be read, or nothing in it is an image.
             LockedError, StoreError: as for `fetch`.
         """
-        from curate.importing import import_dataset
+        from curate.carriers.importing import import_dataset
 
         return import_dataset(self, request)
 
@@ -66,7 +66,7 @@ class Project(ProjectFolder):
         self, path: Path, *, classes: tuple[str, ...] | None = None, link: bool = False
     ) -> FetchResult:
         """Copy the images of a tree whose folders name the classes. See `import_`."""
-        from curate.importing import ImportRequest
+        from curate.carriers.importing import ImportRequest
 
         return self.import_(ImportRequest(path, "folder", classes=classes, link=link)).result
 
@@ -76,7 +76,7 @@ class Project(ProjectFolder):
         Raises:
             UsageError, SourceError: the request cannot be answered.
         """
-        from curate.previewing import preview
+        from curate.carriers.previewing import preview
 
         return preview(self, request)
 
@@ -98,7 +98,7 @@ class Project(ProjectFolder):
             budget_bytes: disk space to find the largest cap and variant for.
             seed: of the sample.
         """
-        from curate.planning import plan
+        from curate.carriers.planning import plan
 
         return plan(self, request, sample=sample, budget_bytes=budget_bytes, seed=seed)
 
@@ -113,28 +113,28 @@ class Project(ProjectFolder):
         Raises:
             LockedError: to be repaired, but another process is fetching into this project.
         """
-        from curate.checking import verify
+        from curate.carriers.checking import verify
 
         return verify(self, repair=repair)
 
     @property
     def duplicates(self) -> Duplicates:
         """Near-duplicates, decisions about them, and quality flags."""
-        from curate.duplicates import Duplicates
+        from curate.carriers.duplicates import Duplicates
 
         return Duplicates(self.look(), self.settings, self.clock, self.progress)
 
     @property
     def models(self) -> Models:
         """Models, and what they propose."""
-        from curate.models import Models
+        from curate.carriers.models import Models
 
         return Models(self)
 
     @property
     def learning(self) -> Learning:
         """Training on labels, measuring models, and choosing what to look at next."""
-        from curate.learning import Learning
+        from curate.carriers.learning import Learning
 
         return Learning(self)
 
@@ -154,6 +154,6 @@ class Project(ProjectFolder):
             PackError: nothing is left under these thresholds.
             UsageError: the recipe contradicts itself, or names what there is not.
         """
-        from curate.dataset import balance
+        from curate.carriers.dataset import balance
 
         return balance(self, recipe, trust=trust, dry_run=dry_run)

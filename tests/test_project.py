@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from curate.carriers.fetching import FetchResult
+from curate.carriers.finding import FetchRequest
 from curate.catalog import images, searches
 from curate.catalog.counts import ClassCount
 from curate.config import BalanceSettings
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from curate.errors import ExitCode, LockedError, MissingKeyError, SourceError, UsageError
-from curate.fetching import FetchResult
-from curate.finding import FetchRequest
 from curate.project import Project
 from curate.records import Reason
 from curate.sources import RateLimitedError

@@ -27,7 +27,7 @@ _PREFIXED = ", ".join(f"annotations.{each}" for each in _COLUMNS.split(", "))
 def insert(db: Database, each: Annotation) -> bool:
     """Add a row; return False, and change nothing, where its key is known.
 
-    What it says is taken as it is: `curate.people.Ledger` checks it first.
+    What it says is taken as it is: `curate.carriers.people.Ledger` checks it first.
     """
     marks = ", ".join("?" * (_COLUMNS.count(",") + 1))
     cursor = db.execute(

@@ -11,7 +11,7 @@ from curate.errors import UsageError
 from curate.records import Reason
 
 if TYPE_CHECKING:
-    from curate.asked import FetchRequest
+    from curate.carriers.asked import FetchRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class SearchFlags:
         Raises:
             UsageError: they contradict each other, or a value cannot be used.
         """
-        from curate.asked import FetchRequest
+        from curate.carriers.asked import FetchRequest
 
         named = {"--archive": self.archive, "--urls": self.urls, "--folder": self.folder}
         given = [name for name, path in named.items() if path is not None]

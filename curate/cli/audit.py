@@ -116,8 +116,8 @@ def _tell(session: Session, page: Page) -> None:
 
 def _names(project: Project, given: list[str]) -> list[str]:
     """Return who gets a link: each once, as the ledger takes their names."""
+    from curate.carriers.labeling import user_name
     from curate.label.ledger import check_name
-    from curate.labeling import user_name
 
     wanted = given or [project.settings.label.annotator.strip() or user_name(project.environ)]
     names = list(dict.fromkeys(name.strip() for name in wanted))

@@ -175,7 +175,7 @@ def _rename(
 
 
 def _who(project: Project) -> str:
-    from curate.labeling import user_name
+    from curate.carriers.labeling import user_name
 
     return project.settings.label.annotator.strip() or user_name(project.environ)
 

@@ -16,8 +16,8 @@ from curate.errors import ExitCode
 from curate.report.status import status_json
 
 if TYPE_CHECKING:
+    from curate.carriers.fetching import FetchResult
     from curate.catalog.counts import ClassCount, Counts
-    from curate.fetching import FetchResult
     from curate.project import Project
 
 SHOWN = 3

@@ -70,7 +70,7 @@ def evaluate(
     page: PageOption = None,
 ) -> ExitCode:
     """Measure a model on images that it has not learned from."""
-    from curate.grading import GradeRequest
+    from curate.carriers.grading import GradeRequest
 
     if split is not None and manifest is None:
         raise UsageError("--split is one of a manifest's", "give --manifest VERSION too")

@@ -17,8 +17,8 @@ from curate.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from curate.asked import FetchRequest
-    from curate.previewing import Preview
+    from curate.carriers.asked import FetchRequest
+    from curate.carriers.previewing import Preview
 
 
 def register(app: typer.Typer) -> None:

@@ -52,7 +52,7 @@ def request(
     The flags mean what they mean for `curate fetch --source gbif`. GBIF_USER and
     GBIF_PASSWORD in the environment say who asks.
     """
-    from curate.gbif_downloads import GbifDownloads
+    from curate.carriers.gbif_downloads import GbifDownloads
 
     if format_ not in FORMATS:
         raise UsageError(f"--format {format_!r} is not one of {', '.join(FORMATS)}")
@@ -82,7 +82,7 @@ def status(
     ] = None,
 ) -> ExitCode:
     """Say how far downloads are."""
-    from curate.gbif_downloads import GbifDownloads
+    from curate.carriers.gbif_downloads import GbifDownloads
 
     with session.project(may_be_new=key is not None) as project:
         found = GbifDownloads(project).status(key)
@@ -105,7 +105,7 @@ def download(
 
     A transfer that broke off goes on where it broke.
     """
-    from curate.gbif_downloads import GbifDownloads
+    from curate.carriers.gbif_downloads import GbifDownloads
 
     bars = Bars(session)
     with session.project(progress=bars, may_be_new=True) as project, bars:

@@ -18,7 +18,7 @@ from curate.errors import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from curate.importing import ImportRequest
+    from curate.carriers.importing import ImportRequest
 
 FormatOption = Annotated[
     str | None,
@@ -97,7 +97,7 @@ def import_(
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Copy a dataset's images and labels; it stays as it is."""
-    from curate.importing import ImportRequest
+    from curate.carriers.importing import ImportRequest
 
     request = ImportRequest(
         path=path,
@@ -141,7 +141,7 @@ def import_(
 
 
 def _preview(session: Session, request: ImportRequest) -> ExitCode:
-    from curate.importing import preview
+    from curate.carriers.importing import preview
 
     with session.project(may_be_new=True) as project:
         found = preview(project, request)

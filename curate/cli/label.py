@@ -17,8 +17,8 @@ from curate.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from curate.labeling import Labeling
-    from curate.labeling import Session as Labelled
+    from curate.carriers.labeling import Labeling
+    from curate.carriers.labeling import Session as Labelled
     from curate.project import Project
 
 BatchOption = Annotated[
@@ -95,7 +95,7 @@ def label(
 def _labeling(
     project: Project, queue: str, manifest: str, overlap: int, folder: Path | None
 ) -> Labeling:
-    from curate.labeling import Asked, Labeling, user_name
+    from curate.carriers.labeling import Asked, Labeling, user_name
 
     given = project.settings.label
     who = given.annotator.strip() or user_name(project.environ)

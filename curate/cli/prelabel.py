@@ -145,7 +145,7 @@ def prelabel(
 
     People decide: `curate audit` and `curate label` show what it proposes.
     """
-    from curate.models import PrelabelRequest
+    from curate.carriers.models import PrelabelRequest
 
     request = PrelabelRequest(
         model=model,

@@ -43,7 +43,7 @@ def report(
 
     It shows classes, thresholds, failures, licences and pictures, and needs no other file.
     """
-    from curate.reporting import report as write
+    from curate.carriers.reporting import report as write
 
     with Bars(session) as bars, session.project(progress=bars) as project:
         done = write(project, manifest=manifest, out=out, png=png, dry_run=dry_run)

@@ -83,7 +83,7 @@ def train(
 
     It is one ONNX file, which `curate prelabel` takes.
     """
-    from curate.training import TrainRequest
+    from curate.carriers.training import TrainRequest
 
     request = TrainRequest(
         backbone=backbone,

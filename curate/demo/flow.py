@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.checking import VerifyResult
+from curate.carriers.checking import VerifyResult
+from curate.carriers.fetching import FetchResult
+from curate.carriers.finding import FetchRequest
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from curate.demo.truth import Truth, compare
 from curate.errors import UsageError
-from curate.fetching import FetchResult
-from curate.finding import FetchRequest
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.report.facts import MissingRow, ReportFacts, Thumb, missing_rows

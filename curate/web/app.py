@@ -16,8 +16,8 @@ from fastapi import Path as Part
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from curate.auditing import MOST_TILES, Auditing
-from curate.deciding import Deciding
+from curate.carriers.auditing import MOST_TILES, Auditing
+from curate.carriers.deciding import Deciding
 from curate.errors import CurateError, UsageError
 from curate.label.grid import View
 from curate.web.desk import Desk

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
-from curate.auditing import Auditing
+from curate.carriers.auditing import Auditing
+from curate.carriers.deciding import Deciding
 from curate.catalog import sessions
 from curate.catalog.images import known_format
-from curate.deciding import Deciding
 from curate.project import Project
 from curate.web.guard import SESSION_S
 from curate.web.thumbs import Thumbs

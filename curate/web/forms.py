@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from curate.deciding import Decision
+from curate.carriers.deciding import Decision
 from curate.records import Annotation, Kind
 
 MOST_DECISIONS = 500

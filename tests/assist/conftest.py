@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from curate import Project
-from curate.models import PrelabelRequest
-from curate.training import TrainRequest
+from curate.carriers.models import PrelabelRequest
+from curate.carriers.training import TrainRequest
 from tests.assist.scenery import (
     CLASSES,
     Person,

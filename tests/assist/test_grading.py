@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from curate.assist.pays import ENOUGH
+from curate.carriers.grading import GradeRequest
+from curate.carriers.models import PrelabelRequest
+from curate.carriers.training import OUT, TrainRequest
 from curate.catalog import proposals
 from curate.errors import PackError, UsageError
-from curate.grading import GradeRequest
-from curate.models import PrelabelRequest
 from curate.pack.recipe import Recipe
-from curate.training import OUT, TrainRequest
 from tests.assist.scenery import Person
 
 

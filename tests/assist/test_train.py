@@ -12,15 +12,15 @@ import pytest
 
 from curate import Project
 from curate.assist.decode import pixels
+from curate.carriers.grading import GradeRequest
+from curate.carriers.lessons import collect, held_out_images
+from curate.carriers.models import PrelabelRequest
+from curate.carriers.training import OUT, TrainRequest
 from curate.catalog import images, proposals, trainings
 from curate.errors import UsageError
-from curate.grading import GradeRequest
-from curate.lessons import collect, held_out_images
-from curate.models import PrelabelRequest
 from curate.pack.recipe import Recipe
 from curate.records import Annotation, Kind
 from curate.store import sha256_file
-from curate.training import OUT, TrainRequest
 from tests.assist.scenery import CLASSES, Person, truth_of
 
 
@@ -60,7 +60,7 @@ import os, sys
 from pathlib import Path
 from curate import Project
 from curate.assist import merge
-from curate.training import TrainRequest
+from curate.carriers.training import TrainRequest
 
 write = merge.write_model
 

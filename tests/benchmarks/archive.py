@@ -46,7 +46,7 @@ def read(archive: Path) -> None:
 
 def add(archive: Path, project: Path) -> None:
     """Take an archive into the catalog of a new project."""
-    from curate.asked import FetchRequest
+    from curate.carriers.asked import FetchRequest
     from curate.project import Project
 
     with Project(project) as opened:

@@ -31,11 +31,11 @@ from curate.assist.embed import Embedder
 from curate.assist.head import fit
 from curate.assist.queues import farthest_first, uncertainty
 from curate.assist.suspects import suspects, suspects_multilabel
+from curate.carriers.lessons import collect
+from curate.carriers.models import PrelabelRequest
+from curate.carriers.training import TrainRequest, embedded
 from curate.catalog import images
 from curate.catalog.queues import read_queue
-from curate.lessons import collect
-from curate.models import PrelabelRequest
-from curate.training import TrainRequest, embedded
 from tests.assist.scenery import CLASSES, Person, truth_of, write_backbone, write_scenes
 from tests.benchmarks.report import Options, setting, talk
 from tests.benchmarks.runs import table

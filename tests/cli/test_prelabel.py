@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from curate.carriers.models import PrelabelRequest
 from curate.catalog import proposals as rows
-from curate.models import PrelabelRequest
 from curate.pack.recipe import Recipe
 from curate.project import Project
 from curate.records import Annotation, Kind
@@ -94,7 +94,7 @@ def test_a_limit_and_then_the_rest(project: Path, model: Path) -> None:
 def test_stopped_in_the_middle_it_goes_on_there(
     project: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("curate.models.KEPT_TOGETHER", 4)
+    monkeypatch.setattr("curate.carriers.models.KEPT_TOGETHER", 4)
 
     def stop(stage: str, done: int, total: int | None = None, **_counts: int) -> None:
         if stage == "prelabel" and done >= 8:

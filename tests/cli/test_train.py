@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from curate import Project
+from curate.carriers.models import PrelabelRequest
+from curate.carriers.training import TrainRequest
 from curate.cli.main import app
 from curate.errors import ExitCode
-from curate.models import PrelabelRequest
-from curate.training import TrainRequest
 from tests.assist.scenery import (
     CLASSES,
     of_one_class,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from curate.carriers.finding import FetchRequest
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
-from curate.finding import FetchRequest
 from curate.project import Project
 from tests.fetch.command import Said, curate, image_files
 

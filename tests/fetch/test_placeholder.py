@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from curate.carriers.duplicates import Duplicates
 from curate.catalog import placeholders
 from curate.catalog.counts import class_count, counts
 from curate.catalog.searches import add_page, open_search, set_quota
 from curate.config import Settings
-from curate.duplicates import Duplicates
 from curate.fetch.placeholder import DOUBTFUL, Sighting, stand_in
 from curate.records import Candidate, Reason
 from tests.fetch.runs import QUICK, Folder

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.carriers.people import People
 from curate.catalog.candidates import record
 from curate.catalog.database import Database
-from curate.people import People
 from curate.project import Project
 from curate.records import Annotation, Kind
 from tests.catalog.rows import candidate, filled, image_id, stored

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.carriers.people import People
 from curate.catalog.queues import Queued, in_queue, queue_sizes, read_queue, write_queue
-from curate.people import People
 from curate.project import Project
 from curate.records import Annotation, Kind
 from tests.catalog.rows import image_id

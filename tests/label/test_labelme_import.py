@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.carriers.labeling import Asked, Labeling, Session
+from curate.carriers.people import People
 from curate.catalog.database import Database, writer_lock
 from curate.catalog.queues import Queued, write_queue
 from curate.errors import CurateError, LockedError, PackError, UsageError
 from curate.flags import REVIEWED
-from curate.labeling import Asked, Labeling, Session
-from curate.people import People
 from curate.project import Project
 from curate.records import Annotation, Kind
 from tests.label.labelme_world import (
@@ -404,8 +404,8 @@ def test_nothing_to_label_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_use_is_not_taken_over(tmp_path: Path) -> None:
+    from curate.carriers.labeling import _held
     from curate.label.labelme_folder import open_folder
-    from curate.labeling import _held
 
     make_project(tmp_path, [[]])
     folder = prepared(tmp_path)

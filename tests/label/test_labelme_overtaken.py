@@ -7,8 +7,8 @@ import os
 import time
 from pathlib import Path
 
+from curate.carriers.labeling import Asked, Labeling
 from curate.flags import REVIEWED
-from curate.labeling import Asked, Labeling
 from curate.project import Project
 from curate.records import Annotation, Kind
 from tests.label.labelme_world import folders, make_project, said, save

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from curate.carriers.labeling import Asked, Labeling
 from curate.catalog.candidates import Outcome, record
 from curate.catalog.database import Database
 from curate.fetch.verify import Limits, verify
-from curate.labeling import Asked, Labeling
 from curate.project import Project
 from curate.records import Verified
 from curate.store import Store

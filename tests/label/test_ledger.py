@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curate.carriers.people import People
 from curate.catalog import annotations as rows
 from curate.catalog.database import MEMORY, Database
 from curate.errors import CatalogError, UsageError
 from curate.label.ledger import Ledger
 from curate.label.replay import Renames, newest
-from curate.people import People
 from curate.records import Annotation, Kind
 from tests.catalog.rows import image_id
 from tests.label.ledgers import add, classes_of, decisions_table, label, project, rename, said, undo

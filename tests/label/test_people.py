@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from curate.carriers.people import DISAGREEMENTS, People
 from curate.catalog import images, searches
 from curate.catalog.candidates import record
 from curate.catalog.class_lists import ClassList
 from curate.catalog.database import Database
 from curate.catalog.proposals import ModelRow, record_model, record_proposals
 from curate.catalog.queues import read_queue
-from curate.people import DISAGREEMENTS, People
 from curate.project import Project
 from curate.records import Candidate, Kind, Label, Origin, Proposal
 from tests.catalog.rows import candidate, filled, image_id, stored

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.asked import FetchRequest
+from curate.carriers.asked import FetchRequest
 from curate.errors import CurateError, SourceError
 from curate.project import Project
 from curate.records import Candidate

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from curate import auditing
+from curate.carriers import auditing
 from curate.catalog.queues import Queued, write_queue
 from curate.pack import Recipe, read_manifest
 from curate.project import Project

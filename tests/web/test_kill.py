@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from curate.auditing import MOST_TILES, Auditing
+from curate.carriers.auditing import MOST_TILES, Auditing
 from curate.catalog.annotations import all_decisions, rebuild
 from curate.label.grid import STATES, View
 from curate.project import Project

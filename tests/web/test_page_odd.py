@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from curate.auditing import Auditing
+from curate.carriers.auditing import Auditing
 from curate.catalog.queues import Queued, write_queue
 from curate.label.grid import View
 from curate.project import Project

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from curate import pings
-from curate.asked import FetchRequest, asked, request_json, stamp
+from curate.carriers import pings
+from curate.carriers.asked import FetchRequest, asked, request_json, stamp
+from curate.carriers.reimport import own_folders
 from curate.catalog import checkpoints, counts, errands, limits, searches
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
@@ -23,7 +24,6 @@ from curate.config import Settings
 from curate.errors import CurateError, SourceError
 from curate.fetch.spread import by_columns
 from curate.progress import Progress
-from curate.reimport import own_folders
 from curate.sources import create
 from curate.sources.base import Query, RateLimitedError, Source, SourceContext
 

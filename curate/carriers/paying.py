@@ -12,7 +12,7 @@ from curate.catalog.unlabelled import waiting_scores
 from curate.records import Annotation, Kind
 
 if TYPE_CHECKING:
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
     from curate.records import Proposal
 
 PAGE = 2000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.asked import FetchRequest
+from curate.carriers.asked import FetchRequest
 from curate.demo.options import SampleOptions
 from curate.demo.server import SampleServer
 from curate.project import Project

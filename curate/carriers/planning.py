@@ -24,8 +24,8 @@ from curate.report.plan import Plan, Variant, make_plan, spread_of
 from curate.sources.variants import gbif_variant, inaturalist_variant
 
 if TYPE_CHECKING:
-    from curate.finding import FetchRequest
-    from curate.folder import ProjectFolder
+    from curate.carriers.finding import FetchRequest
+    from curate.carriers.folder import ProjectFolder
     from curate.sources.base import Query, Source
 
 SIDES_PX = (1024, 512, 256)

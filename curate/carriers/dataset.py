@@ -14,10 +14,10 @@ from curate.catalog import absent, citations, counts, images, imports, quality
 from curate.pack.recipe import Recipe, amount
 
 if TYPE_CHECKING:
+    from curate.carriers.folder import ProjectFolder
     from curate.catalog.class_lists import ClassList
     from curate.catalog.images import KeptImage
     from curate.config import Settings
-    from curate.folder import ProjectFolder
     from curate.pack.result import PackResult
     from curate.records import Label
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.asked import FetchRequest
+from curate.carriers.asked import FetchRequest
 from curate.catalog.downloads import Download, cite, keep, known
 from curate.errors import SourceError
 from curate.sources.base import Query
 from curate.sources.gbif_download import RUNNING, DownloadClient
 
 if TYPE_CHECKING:
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
 
 FOLDER = "downloads"
 FIRST_WAIT_S, LONGEST_WAIT_S, GROWTH = 5.0, 60.0, 1.5

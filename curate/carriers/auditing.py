@@ -23,7 +23,7 @@ from curate.label.grid import SORTS, STATES, Grid, View, standing
 from curate.records import Annotation, Kind, Proposal
 
 if TYPE_CHECKING:
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
 
 MOST_TILES = 200
 """Images in one answer at most."""

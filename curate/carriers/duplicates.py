@@ -166,7 +166,7 @@ class Duplicates:
             LockedError: another process is writing into this project.
             UsageError: a model or a similarity that cannot be used, or too many images.
         """
-        from curate.semantic import group_by_embedding
+        from curate.carriers.semantic import group_by_embedding
 
         return group_by_embedding(
             self.db,
@@ -185,7 +185,7 @@ class Duplicates:
         Args:
             links: link pictures to where they came from.
         """
-        from curate.sidebyside import side_by_side
+        from curate.carriers.sidebyside import side_by_side
 
         store = Store(self.folder / "images")
         return side_by_side(self.db, store, self.settings.dedupe, links=links)

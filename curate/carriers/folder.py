@@ -1,7 +1,6 @@
 """The project folder, opened: its settings, its catalog and its images, and whom to tell.
 
-What ties rooms together (`curate.importing`, `curate.dataset`, …) works on one of these and
-knows nothing of `curate.project`, which hands all of it out.
+Other carriers work on one of these, and know nothing of `curate.project`, which hands them out.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from curate import config
+from curate.carriers.exporting import MANIFESTS
 from curate.catalog import counts, searches
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database
 from curate.errors import NoProjectError, StoreError, UsageError
-from curate.exporting import MANIFESTS
 from curate.progress import Progress, silent
 from curate.store import Store
 
 if TYPE_CHECKING:
-    from curate.exporting import Manifests
-    from curate.finding import Finder
-    from curate.people import People
+    from curate.carriers.exporting import Manifests
+    from curate.carriers.finding import Finder
+    from curate.carriers.people import People
 
 
 class ProjectFolder:
@@ -129,7 +128,7 @@ class ProjectFolder:
 
     def finder(self) -> Finder:
         """Return what opens sources and searches them."""
-        from curate.finding import Finder
+        from curate.carriers.finding import Finder
 
         told = self.notify, self.progress, self.clock
         return Finder(self.settings, self.environ, *told, self.folder)
@@ -143,7 +142,7 @@ class ProjectFolder:
     @property
     def people(self) -> People:
         """Annotations, and the labels that follow from them."""
-        from curate.people import People
+        from curate.carriers.people import People
 
         db = self.look()
         if self._people is None or self._people.db is not db:
@@ -153,6 +152,6 @@ class ProjectFolder:
     @property
     def manifests(self) -> Manifests:
         """The manifests that there are: to look at, compare, check and export."""
-        from curate.exporting import Manifests
+        from curate.carriers.exporting import Manifests
 
         return Manifests(self.folder, self.progress)

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.assist.evaluate import Evaluation, evaluate_exclusive, evaluate_multilabel
+from curate.carriers.lessons import Lessons, apart_from, collect
 from curate.catalog import proposals as rows
 from curate.catalog import trainings
 from curate.errors import StoreError, UsageError
-from curate.lessons import Lessons, apart_from, collect
 from curate.records import Proposal
 
 if TYPE_CHECKING:
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
     from curate.report.facts import Thumb
 
 SPLITS = ("train", "val", "test")
@@ -185,7 +185,7 @@ def _renamed(proposal: Proposal, renames: Any) -> Proposal:
 
 def _asked(project: ProjectFolder, file: Path, paths: Mapping[str, Path]) -> dict[str, Proposal]:
     from curate.assist.pipeline import answers
-    from curate.models import Models
+    from curate.carriers.models import Models
 
     models = Models(project)
     model = models.open(file)

@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from curate.asked import FetchRequest
+from curate.carriers.asked import FetchRequest
+from curate.carriers.fetching import FetchResult, result, run
 from curate.catalog import candidates, images, imports
 from curate.catalog.database import writer_lock
 from curate.errors import SourceError, UsageError
-from curate.fetching import FetchResult, result, run
 from curate.records import Annotation, Kind
 from curate.sources import datasets
 
 if TYPE_CHECKING:
-    from curate.finding import Question
-    from curate.folder import ProjectFolder
+    from curate.carriers.finding import Question
+    from curate.carriers.folder import ProjectFolder
     from curate.sources.base import Query, Source
     from curate.sources.dataset import DatasetSource
 
@@ -184,8 +184,8 @@ def _check(
 
 def _take(project: ProjectFolder, request: ImportRequest, each: Question) -> None:
     """Take in all that the dataset says, in place of what it said before."""
+    from curate.carriers.reimport import requeue
     from curate.catalog import searches
-    from curate.reimport import requeue
 
     db, finder = project.db, project.finder()
     is_dataset = each.source.name == "dataset"

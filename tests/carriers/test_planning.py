@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from curate.asked import FetchRequest
+from curate.carriers.asked import FetchRequest
 from curate.catalog.images import Sample
 from curate.errors import SourceError, UsageError
 from curate.fetch.guard import Guard

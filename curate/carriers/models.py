@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.assist.model import Model, Wish
+from curate.carriers.dataset import balance
 from curate.catalog import proposals as rows
 from curate.catalog.database import MEMORY
 from curate.catalog.proposals import ModelRow
-from curate.dataset import balance
 from curate.errors import UsageError
 from curate.records import Proposal
 
 if TYPE_CHECKING:
     from curate.assist.pipeline import Answers
     from curate.assist.prelabel import Judge
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
     from curate.pack.recipe import Recipe
 
 KEPT_TOGETHER = 256

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from curate.assist.pays import Pays
-    from curate.folder import ProjectFolder
-    from curate.grading import Graded, GradeRequest
-    from curate.queueing import Made
-    from curate.training import Trained, TrainRequest
+    from curate.carriers.folder import ProjectFolder
+    from curate.carriers.grading import Graded, GradeRequest
+    from curate.carriers.queueing import Made
+    from curate.carriers.training import Trained, TrainRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Learning:
             PackError: there is no such manifest.
             StoreError: the file cannot be written.
         """
-        from curate.training import train
+        from curate.carriers.training import train
 
         return train(self.project, request)
 
@@ -46,7 +46,7 @@ class Learning:
             ModelError: its file cannot be used.
             PackError: there is no such manifest.
         """
-        from curate.grading import grade_model
+        from curate.carriers.grading import grade_model
 
         return grade_model(self.project, request)
 
@@ -56,7 +56,7 @@ class Learning:
         Raises:
             StoreError: it cannot be written.
         """
-        from curate.grading import write_page
+        from curate.carriers.grading import write_page
 
         return write_page(graded, path)
 
@@ -82,7 +82,7 @@ class Learning:
         Raises:
             UsageError: no such queue, or something that it needs is missing.
         """
-        from curate.queueing import make
+        from curate.carriers.queueing import make
 
         return make(self.project, name, n, seed, backbone, dry_run=dry_run)
 
@@ -95,13 +95,13 @@ class Learning:
         Raises:
             UsageError: something that the queue needs is missing.
         """
-        from curate.queueing import fill, mark_blind
+        from curate.carriers.queueing import fill, mark_blind
 
         mark_blind(self.project)
         return fill(self.project, name)
 
     def pays(self) -> Pays:
         """Work out whether proposals save time, and how far they can be trusted."""
-        from curate.paying import pays
+        from curate.carriers.paying import pays
 
         return pays(self.project)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.asked import FetchRequest
+from curate.carriers.asked import FetchRequest
+from curate.carriers.gbif_downloads import GbifDownloads
 from curate.errors import SourceError, UsageError
-from curate.gbif_downloads import GbifDownloads
 from curate.project import Project
 from tests.fakes.gbif_downloads import Service, recorded, serving
 

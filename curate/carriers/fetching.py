@@ -18,11 +18,11 @@ from curate.catalog.database import writer_lock
 from curate.errors import CurateError, SourceError
 
 if TYPE_CHECKING:
-    from curate.asked import FetchRequest
+    from curate.carriers.asked import FetchRequest
+    from curate.carriers.finding import Finder, Question
+    from curate.carriers.folder import ProjectFolder
     from curate.fetch.check import Decoders
     from curate.fetch.run import FetchEnd
-    from curate.finding import Finder, Question
-    from curate.folder import ProjectFolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from curate.errors import UsageError
 from curate.records import Annotation, Kind
 
 if TYPE_CHECKING:
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
     from curate.label.ledger import Ledger
 
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate import config
+from curate.carriers.fetching import run
 from curate.catalog import candidates
 from curate.catalog.database import writer_lock
 from curate.engine.local import LocalEngine
 from curate.errors import PackError
 from curate.fetch.check import decoders
 from curate.fetch.integrity import Fault, check_store, repair_store
-from curate.fetching import run
 from curate.pack.verify import verify_manifest
 
 if TYPE_CHECKING:
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
 
 
 @dataclass(frozen=True, slots=True)

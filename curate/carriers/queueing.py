@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate import training
 from curate.assist.queues import (
     farthest_first,
     is_blind,
@@ -19,17 +18,18 @@ from curate.assist.queues import (
     shuffled,
     uncertainty,
 )
+from curate.carriers import training
+from curate.carriers.lessons import Lessons, collect, group_numbers
 from curate.catalog import images
 from curate.catalog.database import MEMORY
 from curate.catalog.queues import Queued, queue_sizes, write_queue
 from curate.catalog.unlabelled import unlabelled
 from curate.errors import UsageError
-from curate.lessons import Lessons, collect, group_numbers
 
 if TYPE_CHECKING:
+    from curate.carriers.folder import ProjectFolder
+    from curate.carriers.people import People
     from curate.catalog.images import KeptImage
-    from curate.folder import ProjectFolder
-    from curate.people import People
 
 BLIND = "blind"
 """The queue of all undecided images that are shown without a proposal, whatever queue they

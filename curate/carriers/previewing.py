@@ -18,9 +18,9 @@ from curate.catalog.text import clean
 from curate.errors import UsageError
 
 if TYPE_CHECKING:
-    from curate.asked import FetchRequest
+    from curate.carriers.asked import FetchRequest
+    from curate.carriers.folder import ProjectFolder
     from curate.catalog.counts import ClassCount
-    from curate.folder import ProjectFolder
     from curate.progress import Progress
     from curate.records import Candidate
     from curate.sources.base import Query, Source

@@ -16,7 +16,7 @@ from curate.report.facts import AgreementRow, EvaluationFacts, ReportFacts, Thum
 
 if TYPE_CHECKING:
     from curate.assist.evaluate import Evaluation
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
     from curate.pack.manifest import Manifest
 
 REPORT = "report.html"
@@ -102,8 +102,8 @@ def gather(project: ProjectFolder, name: str | None = None) -> ReportFacts:
     Raises:
         PackError: there is no manifest of that name.
     """
+    from curate.carriers.sidebyside import side_by_side
     from curate.report.collect import collect
-    from curate.sidebyside import side_by_side
 
     manifest = _manifest(project, name)
     info = _of_hints(project) if manifest is None else manifest.info
@@ -235,7 +235,7 @@ def _agreement(project: ProjectFolder) -> tuple[AgreementRow, ...]:
 
 def _evaluation(project: ProjectFolder) -> EvaluationFacts | None:
     """Measure the newest model by the proposals that it has made, if it can be measured."""
-    from curate.grading import GradeRequest, grade_model
+    from curate.carriers.grading import GradeRequest, grade_model
 
     if not project.look().one("SELECT EXISTS (SELECT 1 FROM proposals)")[0]:
         return None

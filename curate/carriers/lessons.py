@@ -25,8 +25,8 @@ from curate.errors import UsageError
 from curate.records import Label, Origin
 
 if TYPE_CHECKING:
+    from curate.carriers.folder import ProjectFolder
     from curate.catalog.images import KeptImage
-    from curate.folder import ProjectFolder
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from curate import waiting
+from curate.carriers import waiting
 from curate.catalog import annotations as rows
 from curate.catalog import assignments, images, undecided
 from curate.catalog.assignments import Wish
@@ -31,9 +31,9 @@ from curate.label.labelme_import import Fault, Found, Reader
 from curate.records import Kind
 
 if TYPE_CHECKING:
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
+    from curate.carriers.people import People
     from curate.label.ledger import Ledger
-    from curate.people import People
 
 FOLDER = "labeling"
 """Where the working folders are, in the project."""

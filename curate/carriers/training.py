@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curate.carriers.lessons import Lessons, apart_from, collect, held_out_images
 from curate.catalog import trainings
 from curate.catalog.database import MEMORY
 from curate.catalog.trainings import Training
 from curate.errors import UsageError
-from curate.lessons import Lessons, apart_from, collect, held_out_images
 
 if TYPE_CHECKING:
     from curate.assist.embed import Embedder
     from curate.assist.evaluate import Evaluation
     from curate.assist.head import Fitted
     from curate.assist.model import Floats, Model
-    from curate.folder import ProjectFolder
+    from curate.carriers.folder import ProjectFolder
 
 OUT = Path("models") / "head.onnx"
 """Where a trained model goes, below the project folder."""

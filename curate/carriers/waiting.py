@@ -19,8 +19,8 @@ from curate.errors import CurateError, UsageError
 from curate.label.labelme_folder import Task
 
 if TYPE_CHECKING:
+    from curate.carriers.folder import ProjectFolder
     from curate.catalog.images import KeptImage
-    from curate.folder import ProjectFolder
     from curate.records import Proposal
 
 _CHUNK = 500
