@@ -45,6 +45,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.staging = root / ".staging"
+        self._root = str(root)
 
     def prepare(self) -> Path:
         """Make the staging folder, empty it, and return it. Call with the project locked.
@@ -75,8 +76,10 @@ class Store:
         """Return whether a file of a common format is there under this id; it is not read."""
         return any(os.path.exists(self._text(image_id, each)) for each in COMMON_FORMATS)  # noqa: PTH110 - as in `adopt`
 
-    def adopt(self, staged: str | Path, image_id: str, image_format: str) -> Path:
+    def adopt(self, staged: str | Path, image_id: str, image_format: str) -> str:
         """Give a verified staged file its final name; the staged name is gone afterwards.
+
+        Returns that name.
 
         A file of that name is replaced by these, the same bytes: that also heals it.
         """
@@ -90,10 +93,10 @@ class Store:
         # Renaming one hard link of a file to another does nothing, and leaves both.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(staged)  # noqa: PTH108
-        return Path(final)
+        return final
 
     def _text(self, image_id: str, image_format: str) -> str:
-        return f"{self.root}/{self.relative(image_id, image_format)}"
+        return f"{self._root}/{self.relative(image_id, image_format)}"
 
     def stage_copy(self, original: Path, name: str, *, link: bool = False) -> Path:
         """Put a copy of a user's file into the staging folder; the original is not touched.

@@ -46,14 +46,14 @@ def test_a_file_is_named_by_its_hash_and_true_format(store: Store) -> None:
 
 def test_an_adopted_file_has_its_final_name_and_no_other(store: Store) -> None:
     path = staged(store)
-    final = store.adopt(path, IMAGE_ID, "jpeg")
+    final = Path(store.adopt(path, IMAGE_ID, "jpeg"))
     assert final == store.path(IMAGE_ID, "jpeg")
     assert sha256_file(final) == IMAGE_ID
     assert list(store.staging.iterdir()) == []
 
 
 def test_adopting_the_same_bytes_again_heals_what_is_there(store: Store) -> None:
-    final = store.adopt(staged(store), IMAGE_ID, "jpeg")
+    final = Path(store.adopt(staged(store), IMAGE_ID, "jpeg"))
     final.write_bytes(b"damaged")
     store.adopt(staged(store), IMAGE_ID, "jpeg")
     assert sha256_file(final) == IMAGE_ID
@@ -151,7 +151,7 @@ def test_linking_a_symbolic_link_links_the_file_behind_it(
 
 
 def test_preparing_empties_the_staging_folder_and_nothing_else(store: Store) -> None:
-    final = store.adopt(staged(store), IMAGE_ID, "jpeg")
+    final = Path(store.adopt(staged(store), IMAGE_ID, "jpeg"))
     staged(store, "left-over.part")
     (store.staging / "folder").mkdir()
     assert store.prepare() == store.staging

@@ -87,8 +87,8 @@ def check(job: Job, *, store: Store, limits: Limits, max_bytes: int) -> Checked:
             return refused
     # Plain texts instead of `Path`s: they would cost a twentieth of the whole.
     try:
-        with open(job.staged, "rb") as file:  # noqa: PTH123
-            data = file.read()
+        with open(job.staged, "rb", buffering=0) as file:  # noqa: PTH123
+            data = file.readall()
     except OSError as error:
         if not job.link:
             raise

@@ -10,6 +10,7 @@ orientation is applied before, so that a photo and its turned copy agree.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -21,9 +22,8 @@ SIDE_PX = 32
 """Side of the square that hashes are computed from."""
 
 _EXACT_PX = 128
-_ONE_THREAD_FLOPS = 262_144
-"""OpenBLAS wakes (and then spins) its threads for larger products; with several workers
-that doubled the CPU of a whole verification."""
+_LEVELS = np.arange(256.0)
+_MOMENTS = np.stack([_LEVELS, np.square(_LEVELS)])
 
 Grey = NDArray[np.uint8]
 Small = NDArray[np.float32]
@@ -57,11 +57,8 @@ def thumbnail(grey: Grey) -> Small:
         coarse = (max(1, width // _EXACT_PX), max(1, height // _EXACT_PX))
         grey = np.asarray(Image.fromarray(grey).reduce(coarse))
         height, width = grey.shape
-    values = grey.astype(np.float32)
-    across = _shares(width).T
-    rows = _ONE_THREAD_FLOPS // (SIDE_PX * width)
-    narrow = np.concatenate([values[top : top + rows] @ across for top in range(0, height, rows)])
-    small: Small = _shares(height) @ narrow
+    # Workers have one thread each (`curate.engine.worker`): OpenBLAS would wake more for these.
+    small: Small = _shares(height) @ (grey.astype(np.float32) @ _shares(width).T)
     return small
 
 
@@ -176,13 +173,13 @@ def measures(grey: Grey) -> Measures:
     Args:
         grey: (height, width) grey values, not empty.
     """
-    counts = np.bincount(grey.ravel(), minlength=256)
-    levels = np.flatnonzero(counts)
-    share = counts[levels] / grey.size
-    brightness = float(share @ levels)
-    variance = float(share @ np.square(levels - brightness))
-    entropy = float(-(share @ np.log2(share)))
-    return Measures(brightness, variance**0.5, _sharpness(grey), max(0.0, entropy))
+    counts = np.bincount(grey.ravel(), minlength=256).astype(np.float64)
+    total, squares = (_MOMENTS @ counts).tolist()  # whole numbers, without rounding
+    brightness = total / grey.size
+    variance = (squares - total * brightness) / grey.size
+    bits = float(counts @ np.log2(np.maximum(counts, 1)))
+    entropy = math.log2(grey.size) - bits / grey.size
+    return Measures(brightness, math.sqrt(max(0.0, variance)), _sharpness(grey), max(0.0, entropy))
 
 
 def _sharpness(grey: Grey) -> float:
