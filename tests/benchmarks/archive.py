@@ -127,13 +127,14 @@ def _rows(modes: Mapping[str, str], n: int, costs: Mapping[str, list[Cost]]) -> 
 
 def _agreed(ours: Path, theirs: Path) -> str:
     """Compare the two catalogs; what is in both must be the same."""
-    same, only_ours, wrong = archive_peers.differences(ours, theirs)
+    same, only_ours, other_medium, wrong = archive_peers.differences(ours, theirs)
     if wrong or not same:
         raise RuntimeError(f"{wrong} candidates of {same + wrong} are not as python-dwca-reader's")
     return (
         f"The two catalogs agree in {same:,} candidates, field by field; {only_ours:,} are ours "
         "alone: their media name their record with a blank behind the id, which "
-        "python-dwca-reader does not find.\n"
+        f"python-dwca-reader does not find. For {other_medium:,}, that was the first of two media "
+        "with one address.\n"
     )
 
 

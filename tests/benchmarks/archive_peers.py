@@ -139,16 +139,17 @@ def _candidate(
     )
 
 
-def differences(ours: Path, theirs: Path) -> tuple[int, int, int]:
+def differences(ours: Path, theirs: Path) -> tuple[int, int, int, int]:
     """Compare two catalogs candidate by candidate.
 
     Returns:
-        Candidates that both have alike; that only ours has; that differ or only theirs has.
+        Candidates that both have alike; that only ours has; that are another of two media with
+        one address; that differ or only theirs has.
     """
     from curate.catalog.database import NAME, Database
 
     mine, other = (Database(folder / NAME) for folder in (ours, theirs))
-    same = only_ours = wrong = 0
+    same = only_ours = other_medium = wrong = 0
     both = _rows(mine), _rows(other)
     a, b = (next(each, None) for each in both)
     while a is not None or b is not None:
@@ -157,10 +158,16 @@ def differences(ours: Path, theirs: Path) -> tuple[int, int, int]:
         elif a == b:
             same, a, b = same + 1, next(both[0], None), next(both[1], None)
         else:
-            wrong, b = wrong + 1, next(both[1], None)
+            if a is not None and a[0] == b[0]:
+                is_other = a[-1]["references"] != b[-1]["references"]
+                a = next(both[0], None)
+            else:
+                is_other = False
+            other_medium, wrong = other_medium + is_other, wrong + (not is_other)
+            b = next(both[1], None)
     mine.close()
     other.close()
-    return same, only_ours, wrong
+    return same, only_ours, other_medium, wrong
 
 
 def _rows(db: Any) -> Iterator[tuple[Any, ...]]:

@@ -27,12 +27,20 @@ def server() -> Iterator[SampleServer]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `in` with one picture, and the project that it was imported into."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "in").mkdir()
+    Image.linear_gradient("L").save(folder / "in" / "1.png")
+    assert curate("import", folder / "in", "-C", folder / "project").code == 0
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(made: Path, tmp_path: Path) -> Path:
     """A project that holds something to lose."""
-    (tmp_path / "in").mkdir()
-    Image.linear_gradient("L").save(tmp_path / "in" / "1.png")
-    assert curate("import", tmp_path / "in", "-C", tmp_path / "project").code == 0
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "project"
 
 

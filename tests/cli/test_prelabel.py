@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +35,19 @@ def photos(folder: Path, each: int = 8) -> Path:
     return folder
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of 24 unlabelled pictures with three classes."""
-    folder = tmp_path / "project"
-    assert curate("-C", folder, "import", photos(tmp_path / "photos"), "--quiet").code == 0
+    folder = tmp_path_factory.mktemp("made") / "project"
+    assert curate("-C", folder, "import", photos(folder.parent / "photos"), "--quiet").code == 0
     (folder / "curate.toml").write_text('[classes]\nnames = ["red", "green", "blue"]\n')
     return folder
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Path:
+    """A copy of it for each test."""
+    return Path(shutil.copytree(made, tmp_path / "project"))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,11 @@ def picture(seed: int) -> Image.Image:
     return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve pictures: three with a smaller copy, one of those brightened, one flat pair."""
-    photos = tmp_path / "photos" / "noise"
+    folder = tmp_path_factory.mktemp("made")
+    photos = folder / "photos" / "noise"
     photos.mkdir(parents=True)
     for seed in range(9):
         image = picture(seed)
@@ -44,10 +46,15 @@ def project(tmp_path: Path) -> Path:
             )
     Image.new("RGB", (200, 200), (250, 250, 250)).save(photos / "blank.jpg")
     Image.new("RGB", (210, 200), (251, 250, 250)).save(photos / "blank2.jpg")
-    folder = tmp_path / "project"
-    with Project(folder) as made:
-        made.import_folder(photos.parent)
-    return folder
+    with Project(folder / "project") as project:
+        project.import_folder(photos.parent)
+    return folder / "project"
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Path:
+    """A copy of it for each test."""
+    return Path(shutil.copytree(made, tmp_path / "project"))
 
 
 def run(project: Path, *words: str) -> Said:
