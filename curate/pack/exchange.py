@@ -5,15 +5,12 @@ closer to the shares, whichever way one measures. A class has them when no image
 from one split to another, would bring it closer, that is, when what two splits lack of it never
 differs by more than one image.
 
-1. Where the sizes of the splits are off, an image of two classes changes places with one of each:
-   no class changes. Where there are none, images move that serve their classes best, and groups
-   where images cannot mend it.
-2. Images of plain classes, whose groups have no others, change places while that puts a class into
-   one more split or lowers the distance.
-3. A class that is not plain gives an image with contents S + {class} from the split that has too
-   many of it, for one with contents S: sizes and other classes stay. If the image that comes back
-   is S + {other class}, one step serves two classes, or one at the other's expense.
-4. Where a class finds no such pair, any groups move or change places that lower the distance
+1. Where the sizes of the splits are off, groups move that serve their classes best.
+2. A class gives an image with contents S + {class} from the split that has too many of it, for one
+   with contents S: sizes and other classes stay. If the image that comes back is S + {other class},
+   one step serves two classes, or one at the other's expense. Classes that are plain, whose groups
+   have no others, were brought there before (`curate/pack/split.py`).
+3. Where a class finds no such pair, any groups move or change places that lower the distance
    (`curate/pack/search.py`), and sizes and classes are mended again.
 
 Nothing here depends on the order of rows: steps are chosen by counts and, among equals, by the
@@ -51,9 +48,7 @@ def even_out(cells: Cells, dealt: Ints, placed: Ints, shares: Floats, n_train: i
     tally = Tally(cells, dealt, placed, shares, n_train)
     if not tally.ways:
         return
-    _trade_pairs(tally)
     _even_sizes(tally)
-    _even_plain(tally)
     _even_classes(tally)
     for _ in range(_ROUNDS):
         before, distance = dealt.copy(), tally.distance()
@@ -64,35 +59,6 @@ def even_out(cells: Cells, dealt: Ints, placed: Ints, shares: Floats, n_train: i
         if tally.distance() > distance - NUDGE * tally.weight.min():
             dealt[:] = before
             return
-
-
-def _trade_pairs(tally: Tally) -> None:
-    """Give images of two classes for two of one class each, as sizes need it; classes stay."""
-    cells = tally.cells
-    is_single = tally.is_free & (cells.sizes == 1)
-    of_one = np.flatnonzero(is_single & (cells.n_classes_in == 1))
-    alone = np.full(len(tally.weight), -1, dtype=np.int64)
-    alone[cells.codes[cells.starts[of_one]]] = of_one
-    pairs = np.flatnonzero(is_single & (cells.n_classes_in == 2))
-    parts = alone[cells.codes[cells.starts[pairs, None] + np.arange(2)]]
-    both = (parts >= 0).all(axis=1)
-    pairs, parts = pairs[both], parts[both]
-    while len(pairs):
-        gap, i, j = tally.gaps(tally.lacking)[0]
-        if gap <= 1 + NUDGE:
-            return
-        n = max(1, int(tally.n_to_move(i, j)))
-        best = np.flatnonzero((tally.dealt[pairs, j] > 0) & (tally.dealt[parts, i] > 0).all(axis=1))
-        over = tally.over[pairs[best], j] - tally.over[pairs[best], i]
-        best = best[np.argsort(-over, kind="stable")[:n]]
-        back, n_back = np.unique(parts[best], return_counts=True)
-        while (n_back > tally.dealt[back, i]).any():
-            best = best[: len(best) // 2]
-            back, n_back = np.unique(parts[best], return_counts=True)
-        if not len(best):
-            return
-        tally.move(pairs[best], j, i)
-        tally.move(back, i, j, n_back)
 
 
 def _even_sizes(tally: Tally) -> None:
@@ -136,31 +102,6 @@ def _n_of_each(tally: Tally, best: Ints, split: int, n: int) -> Ints:
     before = np.cumsum(n_each) - n_each
     given: Ints = np.minimum(n_each, n - before)[before < n]
     return given
-
-
-def _even_plain(tally: Tally) -> None:
-    """Let images of plain classes change places, best with best, while that lowers the distance."""
-    cells = tally.cells
-    chosen = np.flatnonzero(tally.is_free & (cells.sizes == 1) & (cells.n_classes_in == 1))
-    chosen = chosen[tally.is_plain[cells.codes[cells.starts[chosen]]]]
-    again = len(chosen) > 1
-    while again:
-        again = False
-        for i, j in tally.ways:
-            again |= i < j and _swap(tally, chosen, i, j)
-
-
-def _swap(tally: Tally, chosen: Ints, i: int, j: int) -> bool:
-    """Let images of cells in split i and of others in j change places; tell whether any did."""
-    there, back = tally.gain_of_cells(chosen, i, j), tally.gain_of_cells(chosen, j, i)
-    go, come = np.flatnonzero(there >= back), np.flatnonzero(there < back)
-    go = go[np.argsort(-there[go], kind="stable")]
-    come = come[np.argsort(-back[come], kind="stable")]
-    n = min(len(go), len(come))
-    n = int((there[go[:n]] + back[come[:n]] > NUDGE * tally.weight.min()).sum())
-    tally.move(chosen[go[:n]], i, j)
-    tally.move(chosen[come[:n]], j, i)
-    return n > 0
 
 
 def _even_classes(tally: Tally) -> None:
