@@ -106,3 +106,8 @@ class ModelError(CurateError):
     """A model's file cannot be used: no ONNX, damaged, not allowed, or not for pictures."""
 
     kind = "model"
+
+
+def install_hint(extra: str) -> str:
+    """Return how to get the libraries of an extra; a package index may hold another `curate`."""
+    return f"run `pip install '.[{extra}]'` in the folder of curate's source"

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from curate.assist.evaluate import shown
 from curate.assist.folds import deal, groups_per_class
-from curate.errors import UsageError
+from curate.errors import UsageError, install_hint
 from curate.progress import Progress, silent
 
 Floats = NDArray[np.float64]
@@ -226,7 +226,7 @@ class _Fitter:
             from sklearn.linear_model import LogisticRegression
         except ImportError:
             raise UsageError(
-                "training needs scikit-learn and onnx", "pip install 'curate[train]'"
+                "training needs scikit-learn and onnx", install_hint("train")
             ) from None
         self._kind: Any = LogisticRegression
         self._is_exclusive = is_exclusive

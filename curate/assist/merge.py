@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.assist.head import Head
-from curate.errors import ModelError, StoreError, UsageError
+from curate.errors import ModelError, StoreError, UsageError, install_hint
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -58,9 +58,7 @@ def merge(
     try:
         import onnx
     except ImportError:
-        raise UsageError(
-            "training needs scikit-learn and onnx", "pip install 'curate[train]'"
-        ) from None
+        raise UsageError("training needs scikit-learn and onnx", install_hint("train")) from None
     model = onnx.load_model_from_string(backbone)
     named = [each.name for each in model.graph.output]
     if (len(named) != 1) if output is None else (output not in named):

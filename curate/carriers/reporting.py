@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import CurateError, PackError, StoreError, UsageError
+from curate.errors import CurateError, PackError, StoreError, UsageError, install_hint
 from curate.report.facts import AgreementRow, EvaluationFacts, ReportFacts, Thumb
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _draw(folder: Path, facts: ReportFacts) -> tuple[Path, ...]:
     except ImportError as error:
         raise UsageError(
             "pictures need matplotlib, which is not installed",
-            "pip install 'curate[report]', or leave --png out: the page needs nothing",
+            f"{install_hint('report')}, or leave --png out: the page needs nothing",
         ) from error
     return draw(folder, facts)
 

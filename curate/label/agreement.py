@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate.errors import UsageError
+from curate.errors import UsageError, install_hint
 from curate.records import Annotation, Kind
 
 Answers = Sequence[Mapping[str, str]]
@@ -158,9 +158,7 @@ def _alpha(counts: npt.NDArray[np.int64]) -> float:
 
 
 def _missing() -> UsageError:
-    return UsageError(
-        "agreement needs krippendorff and scikit-learn", "pip install 'curate[people]'"
-    )
+    return UsageError("agreement needs krippendorff and scikit-learn", install_hint("people"))
 
 
 def _counts(answers: Answers) -> npt.NDArray[np.int64]:

@@ -16,7 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from curate.errors import UsageError
+from curate.errors import UsageError, install_hint
 from curate.label.resolve import Verdict
 from curate.records import Annotation, Kind
 
@@ -143,7 +143,7 @@ def _dawid_skene(
         from crowdkit.aggregation.classification.dawid_skene import DawidSkene
     except ImportError:
         raise UsageError(
-            "dawid-skene needs crowd-kit", "pip install 'curate[people]', or choose majority"
+            "dawid-skene needs crowd-kit", f"{install_hint('people')}, or choose majority"
         ) from None
     table = pd.DataFrame(answers, columns=["task", "worker", "label"])
     tasks = set(table["task"])

@@ -1,4 +1,4 @@
-"""The report's pictures as PNG, for slides and papers. Needs matplotlib (`curate[report]`).
+"""The report's pictures as PNG, for slides and papers. Needs matplotlib (the extra `report`).
 
 Drawn with the object interface: nothing of pyplot's global state is touched, and no window
 system is asked for.

@@ -352,7 +352,7 @@ def test_hdf_without_pytables_says_what_to_install(
     path.write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(SourceError, match="takes PyTables") as caught:
         read(path)
-    assert "curate[hdf]" in caught.value.hint
+    assert "'.[hdf]'" in caught.value.hint
 
 
 # Hugging Face

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from curate.errors import SourceError
+from curate.errors import SourceError, install_hint
 from curate.sources.datasets import table
 from curate.sources.datasets.base import Found, Options, head, is_file
 
@@ -59,7 +59,7 @@ def _read(path: Path) -> Any:
     except ImportError as error:
         raise SourceError(
             f"{path} is HDF5, which takes PyTables to read",
-            "install it: pip install 'curate[hdf]'",
+            install_hint("hdf"),
         ) from error
     import pandas as pd
 
