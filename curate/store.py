@@ -63,6 +63,15 @@ class Store:
             ) from error
         return self.staging
 
+    def remove_if_empty(self) -> None:
+        """Remove the folder, if it was made for nothing.
+
+        Raises:
+            OSError: it is not there, or something is in it.
+        """
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.root.rmdir()
+
     def relative(self, image_id: str, image_format: str) -> str:
         """Return the image's path below the root, e.g. `ab/abcd….jpg`."""
         extension = EXTENSIONS.get(image_format, image_format)

@@ -14,7 +14,6 @@ from curate import config
 from curate.catalog import counts, failures, searches
 from curate.catalog.candidates import Choice
 from curate.catalog.counts import ClassCount, Counts
-from curate.catalog.database import writer_lock
 from curate.errors import CurateError, SourceError
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def fetch(project: ProjectFolder, request: FetchRequest) -> FetchResult:
     finder.queries(request)
     config.tell_trust(project.folder, project.settings, project.notify)
     given = project.settings.fetch
-    with writer_lock(project.made(), "fetch"), decoders(project.store, given) as pool:
+    with project.taking_in("fetch"), decoders(project.store, given) as pool:
         reopened = failures.requeue(project.db, request.retry, given.allow_hosts)
         questions = finder.open(project.db, request) or finder.resumed(project.db)
         found = _rounds(project, finder, questions, request, pool)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from curate.carriers import pings
 from curate.carriers.asked import FetchRequest, asked, request_json, stamp
-from curate.carriers.reimport import own_folders
+from curate.carriers.reimport import own_paths
 from curate.catalog import checkpoints, counts, errands, limits, searches
 from curate.catalog.counts import ClassCount
 from curate.catalog.database import Database
@@ -286,7 +286,7 @@ class Finder:
             clock=self._clock,
             max_wait_s=self._settings.fetch.max_wait_s,
             path=request.path,
-            own=own_folders(self._folder),
+            own=own_paths(self._folder),
             url_column=request.url_column,
             class_column=request.class_column,
         )

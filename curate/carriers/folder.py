@@ -5,9 +5,10 @@ Other carriers work on one of these, and know nothing of `curate.project`, which
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,9 +16,10 @@ from curate import config
 from curate.carriers.exporting import MANIFESTS
 from curate.catalog import counts, searches
 from curate.catalog.counts import ClassCount, Counts
-from curate.catalog.database import MEMORY, NAME, Database
-from curate.errors import NoProjectError, StoreError, UsageError
+from curate.catalog.database import MEMORY, NAME, Database, catalog_files, writer_lock
+from curate.errors import CurateError, NoProjectError, StoreError, UsageError
 from curate.progress import Progress, silent
+from curate.sources.base import RateLimitedError
 from curate.store import Store
 
 if TYPE_CHECKING:
@@ -125,6 +127,39 @@ class ProjectFolder:
     def made(self) -> Path:
         """Return the folder, which exists now."""
         return self.db.path.parent
+
+    @contextlib.contextmanager
+    def taking_in(self, task: str) -> Iterator[None]:
+        """Hold the writer's lock of the project, which is made if there is none.
+
+        One that is made here goes away again if an error comes before a candidate does:
+        nothing was begun. A source that asks for a pause leaves a search to go on with.
+
+        Args:
+            task: what is being done, e.g. `fetch`.
+
+        Raises:
+            LockedError: another process is taking something in.
+        """
+        is_new, had_folder = not self.exists, self.folder.is_dir()
+        with writer_lock(self.made(), task):
+            try:
+                yield
+            except CurateError as error:
+                is_paused = isinstance(error, RateLimitedError)
+                if is_new and not is_paused and not counts.counts(self.db).total:
+                    self._unmake(keep_folder=had_folder)
+                raise
+
+    def _unmake(self, *, keep_folder: bool) -> None:
+        self.close()
+        for path in catalog_files(self.folder):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not there, or not empty
+            self.store.remove_if_empty()
+        with contextlib.suppress(OSError):
+            if not keep_folder:
+                self.folder.rmdir()
 
     def finder(self) -> Finder:
         """Return what opens sources and searches them."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, cast
 from curate.carriers.asked import FetchRequest
 from curate.carriers.fetching import FetchResult, result, run
 from curate.catalog import candidates, images, imports
-from curate.catalog.database import writer_lock
 from curate.errors import SourceError, UsageError
 from curate.records import Annotation, Kind
 from curate.sources import datasets
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from curate.carriers.folder import ProjectFolder
     from curate.sources.base import Query, Source
     from curate.sources.dataset import DatasetSource
+    from curate.sources.folder import FolderSource
 
 NAMED = 20
 """Contradictions that are told one by one."""
@@ -87,19 +87,31 @@ class Imported:
     """Annotations that are new."""
 
 
+@dataclass(frozen=True, slots=True)
+class There:
+    """What is in a dataset."""
+
+    images: int
+    """Images, one of several classes once."""
+    classes: Mapping[str, int]
+    """Images by class; "" are those of none."""
+    left: Mapping[str, int]
+    """What gives no image, by reason."""
+
+
 def import_dataset(project: ProjectFolder, request: ImportRequest) -> Imported:
     """Take in a dataset. See `Project.import_`."""
     from curate.fetch.check import decoders
 
     asked, finder = question(request), project.finder()
     ((source, query),) = finder.queries(asked)
-    left = _check(project, request, source, query)
+    there = _check(project, request, source, query)
     if request.annotator is not None:
         from curate.label.ledger import check_name
 
         check_name(request.annotator)
     settings = project.settings.fetch
-    with writer_lock(project.made(), "import"), decoders(project.store, settings) as pool:
+    with project.taking_in("import"), decoders(project.store, settings) as pool:
         (each,) = finder.open(project.db, asked)
         _take(project, request, each)
         candidates.choose_source(project.db, "folder")
@@ -109,18 +121,17 @@ def import_dataset(project: ProjectFolder, request: ImportRequest) -> Imported:
     return Imported(
         result=found,
         format=datasets.choose(request.path, request.format)[0],
-        left=left,
+        left=there.left,
         conflicts=conflicts,
         waiting=imports.count_waiting(project.db, each.search.id),
         annotated=_annotate(project, request, each.search.id),
     )
 
 
-def preview(project: ProjectFolder, request: ImportRequest) -> dict[str, int]:
-    """Count what an import would find, by class; "" are images of none. Nothing is written."""
+def preview(project: ProjectFolder, request: ImportRequest) -> There:
+    """Count what an import would find. Nothing is written."""
     ((source, query),) = project.finder().queries(question(request))
-    _check(project, request, source, query)
-    return dict(sorted((source.class_counts(query) or {}).items()))
+    return _check(project, request, source, query)
 
 
 def question(request: ImportRequest) -> FetchRequest:
@@ -153,24 +164,23 @@ def question(request: ImportRequest) -> FetchRequest:
     return FetchRequest("dataset", path=request.path, classes=request.classes, params=given)
 
 
-def _check(
-    project: ProjectFolder, request: ImportRequest, source: Source, query: Query
-) -> dict[str, int]:
-    """Read a dataset without writing anything; say what is left out, and return how much."""
-    if source.name != "dataset":
-        return {}
-    n, left = 0, Counter[str]()
+def _check(project: ProjectFolder, request: ImportRequest, source: Source, query: Query) -> There:
+    """Read a dataset without writing anything; say what is left out, and return what is there."""
+    n, left, splits, classes = 0, Counter[str](), Counter[str](), Counter[str]()
     for page in source.pages(query):
         n += len(page.candidates)
+        classes.update(name for each in page.candidates for name in each.classes or ("",))
+        splits.update(each.meta["split"] for each in page.candidates if "split" in each.meta)
         left.update(page.skipped)
         project.progress("read", n, None)
-    examples = cast("DatasetSource", source).examples
+    left.pop("project", None)
+    examples = cast("DatasetSource | FolderSource", source).examples
     said = [
         f"{count:,} as {reason} (e.g. {', '.join(examples.get(reason, ()))})"
         for reason, count in sorted(left.items())
     ]
     if not n:
-        why = f"left out: {'; '.join(said)}" if said else "it names none"
+        why = f"left out: {'; '.join(said)}" if said else "there is none in it"
         hint = ""
         if left["outside"]:
             hint = "files outside its folder are taken with --allow-outside, or start at --images"
@@ -179,7 +189,10 @@ def _check(
         raise SourceError(f"{request.path} gives no image: {why}", hint)
     for text in said:
         project.notify(f"{request.path.name}: left out {text}")
-    return dict(left)
+    if splits and not request.keep_split:
+        parts = ", ".join(f"{name} {count:,}" for name, count in sorted(splits.items()))
+        project.notify(f"its split is not kept ({parts}): --keep-split keeps it")
+    return There(n, dict(sorted(classes.items())), dict(left))
 
 
 def _take(project: ProjectFolder, request: ImportRequest, each: Question) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import hexdigits
 from urllib.parse import unquote, urlsplit
 
-from curate.catalog.database import NAME, Database
+from curate.catalog.database import NAME, Database, catalog_files
 from curate.sources.folder import id_prefix
 from curate.store import sha256_file
 
@@ -19,21 +19,24 @@ _BELOW = "candidates.source = 'folder' AND source_id >= ? AND source_id < ?"
 
 OWN = ("thumbs", "labeling", "manifests", "exports")
 """Folders of a project, besides its images, that may hold pictures."""
+OWN_FILES = ("curate.toml", "curate-error.log", "report.html")
+"""Files of a project, besides its catalog."""
 
 
-def own_folders(project: Path) -> tuple[Path, ...]:
-    """Return what a project has written into its folder, and must not take for classes.
+def own_paths(project: Path) -> tuple[Path, ...]:
+    """Return what a project has in its folder, and must not take for a dataset's files.
 
     Of `images` these are the folders that the store makes, `00` to `ff`: a folder of photos
     that was called so before may hold classes too.
 
     Args:
-        project: the project folder; without a catalog nothing in it is the project's.
+        project: the project folder; without a catalog no folder in it is the project's.
     """
+    files = (*catalog_files(project), *(project / name for name in OWN_FILES))
     if not (project / NAME).is_file():
-        return ()
+        return files
     stored = [project / "images" / (a + b) for a in hexdigits[:16] for b in hexdigits[:16]]
-    return (*(project / name for name in OWN), *(path for path in stored if path.is_dir()))
+    return (*files, *(project / name for name in OWN), *(path for path in stored if path.is_dir()))
 
 
 def requeue(db: Database, folder: Path) -> int:

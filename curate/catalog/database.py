@@ -211,6 +211,12 @@ def writer_lock(folder: Path, task: str) -> Iterator[None]:
         lock.release()
 
 
+def catalog_files(folder: Path) -> tuple[Path, ...]:
+    """Return all files that a catalog may consist of, its lock included."""
+    names = (NAME, f"{NAME}-wal", f"{NAME}-shm", "catalog.lock", "catalog.lock.owner")
+    return tuple(folder / name for name in names)
+
+
 def writing(db: Database, task: str) -> contextlib.AbstractContextManager[None]:
     """Hold the lock of a catalog's project; there is none for a catalog in memory."""
     return contextlib.nullcontext() if db.path is MEMORY else writer_lock(db.path.parent, task)

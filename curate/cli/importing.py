@@ -147,8 +147,14 @@ def _preview(session: Session, request: ImportRequest) -> ExitCode:
         found = preview(project, request)
 
     def draw(console: Console) -> None:
-        rows = [(name or "(no class)", n) for name, n in found.items()]
+        rows = [(name or "(no class)", n) for name, n in found.classes.items()]
         draw_table(console, ("class", "images"), rows)
+        console.print(f"\n{found.images:,} images in all")
 
-    session.show({"would_import": found}, draw)
+    document = {
+        "would_import": dict(found.classes),
+        "images": found.images,
+        "left_out": dict(found.left),
+    }
+    session.show(document, draw)
     return ExitCode.DONE

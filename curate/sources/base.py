@@ -144,13 +144,34 @@ class SourceContext:
     path: Path | None = None
     """The file (`urls`), folder (`folder`) or archive (`dwca`) to read."""
     own: tuple[Path, ...] = ()
-    """Folders of the project itself, which are not read."""
+    """Folders and files of the project itself, which are not read."""
     url_column: str | None = None
     """Column with the URL; None: found by its name."""
     class_column: str | None = None
     """Column with the class; None: found by its name."""
     id_column: str | None = None
     """Column with a stable id; None: the URL is the id."""
+
+
+EXAMPLES = 3
+"""Names that are remembered of what was left out for each reason."""
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """What gave no candidate: how much of it since the last page, and the first names."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """By reason; emptied with every page."""
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """By reason."""
+
+    def add(self, reason: str, name: str) -> None:
+        """Count one."""
+        self.counts[reason] += 1
+        names = self.examples.setdefault(reason, [])
+        if len(names) < EXAMPLES:
+            names.append(name)
 
 
 def limited(

@@ -7,7 +7,6 @@ counted by reason, and the first of each reason are remembered by name.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,13 +16,11 @@ from curate.catalog.text import clean
 from curate.errors import SourceError, UsageError
 from curate.records import Candidate
 from curate.sources import datasets
-from curate.sources.base import Page, Query, SourceContext, count_classes, hints, limited
+from curate.sources.base import LeftOut, Page, Query, SourceContext, count_classes, hints, limited
 from curate.sources.datasets.base import Entry, Left, Options, above
 from curate.sources.folder import escaped, id_prefix
 
 PAGE_ENTRIES = 1000
-EXAMPLES = 3
-"""Names that are remembered of what was left out for each reason."""
 
 
 @dataclass(slots=True)
@@ -69,26 +66,25 @@ class DatasetSource:
         if start is not None and not start.isdecimal():
             raise SourceError(f"not a cursor of a dataset: {start!r}", "Import it again.")
         assert self.context.path is not None
-        self.examples.clear()
         name, path = datasets.choose(self.context.path, _first(query.params, "format"))
         options = options_of(query.params)
         maker = _Maker(query, _root(path, options), "keep_split" in query.params)
         first = int(start or 0)
         own, number, found = str(first), 0, list[Candidate]()
-        skipped: Counter[str] = Counter()
+        left = LeftOut()
+        self.examples = left.examples
         for number, entry in enumerate(datasets.load(name).entries(path, options), 1):
             if number <= first:
                 continue
             if number > first + 1 and (number - first - 1) % PAGE_ENTRIES == 0:
-                yield own, Page(tuple(found), str(number - 1), None, dict(skipped))
+                yield own, Page(tuple(found), str(number - 1), None, dict(left.counts))
                 own, found = str(number - 1), []
-                skipped.clear()
+                left.counts.clear()
             if isinstance(entry, Left):
-                skipped[entry.reason] += 1
-                self._remember(entry)
+                left.add(entry.reason, entry.what)
             else:
                 found.append(maker.candidate(entry))
-        yield own, Page(tuple(found), None, None, dict(skipped))
+        yield own, Page(tuple(found), None, None, dict(left.counts))
 
     def root(self, query: Query) -> Path:
         """Return the folder that the ids of its files begin with.
@@ -124,11 +120,6 @@ class DatasetSource:
                 if key in wanted:
                     found.setdefault(key, []).append((entry.name, entry.classes or ()))
         return found
-
-    def _remember(self, left: Left) -> None:
-        names = self.examples.setdefault(left.reason, [])
-        if len(names) < EXAMPLES:
-            names.append(left.what)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 from curate.errors import SourceError, UsageError
 from curate.formats import HEAD_BYTES, image_format
 from curate.records import Candidate
-from curate.sources.base import Page, Query, SourceContext, count_classes, hints, limited
+from curate.sources.base import LeftOut, Page, Query, SourceContext, count_classes, hints, limited
 
 PAGE_FILES = 1000
 EXTENSIONS = frozenset(
@@ -83,6 +82,8 @@ class FolderSource:
         self._root: Path = context.path.absolute()
         self._prefix = id_prefix(self._root)
         self._own = context.own
+        self.examples: dict[str, list[str]] = {}
+        """What was left out of the last walk, by reason: the first names of each."""
 
     def pages(self, query: Query, cursor: str | None = None) -> Iterator[Page]:
         """Yield pages of up to 1,000 files; the cursor is the last path given.
@@ -109,11 +110,12 @@ class FolderSource:
         if not self._root.is_dir():
             what = "is not a folder" if self._root.exists() else "does not exist"
             raise SourceError(f"{self._root} {what}", "Give a folder with images.")
-        skipped: Counter[str] = Counter()
+        left = LeftOut()
+        self.examples = left.examples
         after = tuple(map(_unescaped, start.split("/"))) if start else ()
-        seen = {_identity(path): "project" for path in self._own if path.is_dir()}
+        seen = {_identity(path): "project" for path in self._own if path.exists()}
         seen[_identity(self._root)] = "folder_seen"
-        files = _walk(self._root, _Dir((), None, None), after, seen, skipped)
+        files = _walk(self._root, _Dir((), None, None), after, seen, left)
         own, some = start or "", []
         ahead = next(files, None)
         while ahead is not None:
@@ -121,10 +123,10 @@ class FolderSource:
             ahead = next(files, None)
             if len(some) == PAGE_FILES and ahead is not None:
                 cursor = some[-1].source_id.partition("/")[2]
-                yield own, Page(tuple(some), cursor, None, dict(skipped))
+                yield own, Page(tuple(some), cursor, None, dict(left.counts))
                 own, some = cursor, []
-                skipped.clear()
-        yield own, Page(tuple(some), None, None, dict(skipped))
+                left.counts.clear()
+        yield own, Page(tuple(some), None, None, dict(left.counts))
 
     def _candidate(self, file: _File, query: Query) -> Candidate:
         path = self._root.joinpath(*file.parts)
@@ -173,7 +175,7 @@ def _walk(
     here: _Dir,
     after: tuple[str, ...],
     seen: dict[tuple[int, int], str],
-    skipped: Counter[str],
+    left: LeftOut,
 ) -> Iterator[_File]:
     """Yield the image files below a folder in the order of their parts, those after `after`."""
     path = root.joinpath(*here.parts)
@@ -190,13 +192,15 @@ def _walk(
     for entry in visible:
         parts = (*here.parts, entry.name)
         if entry.name in dirs:
-            entered = _enter(Path(entry.path), seen, skipped)
-            if not entered or parts < after[: len(parts)]:
+            if reason := _enter(Path(entry.path), seen):
+                left.add(reason, _name(parts))
                 continue
-            yield from _walk(root, _below(here, entry.name, splits), after, seen, skipped)
+            if parts < after[: len(parts)]:
+                continue
+            yield from _walk(root, _below(here, entry.name, splits), after, seen, left)
         elif parts > after:
-            if reason := _not_an_image(entry):
-                skipped[reason] += 1
+            if reason := _not_an_image(entry, seen):
+                left.add(reason, _name(parts))
                 continue
             yield _File(parts, (here.class_,) if here.class_ else (), here.split)
 
@@ -218,17 +222,20 @@ def _split_level(names: set[str]) -> frozenset[str]:
     return splits if len(splits) > 1 or len(splits) == len(names) else frozenset()
 
 
-def _enter(path: Path, seen: dict[tuple[int, int], str], skipped: Counter[str]) -> bool:
-    """Tell whether a folder is entered: each real one once, so that links cannot loop.
+def _name(parts: tuple[str, ...]) -> str:
+    return "/".join(map(_readable, parts))
+
+
+def _enter(path: Path, seen: dict[tuple[int, int], str]) -> str | None:
+    """Return why a folder is not entered; each real one is once, so that links cannot loop.
 
     `seen` says of each that is not entered (again) as what it is counted.
     """
     identity = _identity(path)
     if identity in seen:
-        skipped[seen[identity]] += 1
-        return False
+        return seen[identity]
     seen[identity] = "folder_seen"
-    return True
+    return None
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -239,11 +246,13 @@ def _identity(path: Path) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _not_an_image(entry: os.DirEntry[str]) -> str | None:
+def _not_an_image(entry: os.DirEntry[str], seen: Mapping[tuple[int, int], str]) -> str | None:
     if not entry.is_file():
         return "broken_link" if entry.is_symlink() else "not_a_file"
     suffix = entry.name.rpartition(".")[2].lower() if "." in entry.name else ""
-    return None if suffix in EXTENSIONS or _begins_as_one(entry.path) else "not_an_image"
+    if suffix in EXTENSIONS or _begins_as_one(entry.path):
+        return None
+    return seen.get(_identity(Path(entry.path)), "not_an_image")
 
 
 def _begins_as_one(path: str) -> bool:

@@ -140,6 +140,23 @@ def test_without_a_project_there_is_nothing_to_resume(tmp_path: Path) -> None:
     assert said.err == "curate: nothing to resume (give --query, --urls, --folder or --archive)\n"
 
 
+@pytest.mark.parametrize("asked", ["--query beach", "--urls list.csv", "--source gbif"])
+def test_a_fetch_that_finds_nothing_to_begin_with_leaves_no_project(
+    asked: str, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text("name,size\na,1\n")
+    words = [str(tmp_path / word) if word == "list.csv" else word for word in asked.split()]
+    env = environment(gbif_url="http://127.0.0.1:9", fetch_max_wait_s=0)
+    there = tmp_path / "there"
+    there.mkdir()
+    for folder in (there, tmp_path / "new"):
+        said = curate("fetch", *words, "-C", folder, env=env)
+        assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert list(there.iterdir()) == []
+    assert not (tmp_path / "new").exists()
+    assert "there is no project" in curate("fetch", "-C", there).err
+
+
 def test_what_the_guard_denies_is_named_with_the_way_out(
     server: SampleServer, tmp_path: Path
 ) -> None:

@@ -236,10 +236,44 @@ def test_a_dry_run_counts_and_leaves_no_trace(tmp_path: Path) -> None:
     photo(tmp_path / "in" / "cat" / "1.jpg", 1)
     photo(tmp_path / "in" / "2.jpg", 2)
     document = run_import(tmp_path / "project", tmp_path / "in", "--dry-run")
-    assert document == {"would_import": {"": 1, "cat": 1}}
+    assert document == {"would_import": {"": 1, "cat": 1}, "images": 2, "left_out": {}}
     named = run_import(tmp_path / "project", tmp_path / "in", "--class", "pet", "--dry-run")
-    assert named == {"would_import": {"pet": 2}}
+    assert named["would_import"] == {"pet": 2}
     assert not (tmp_path / "project").exists()
+
+
+def test_a_dry_run_ends_with_a_total_and_names_what_is_passed_over(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "cat" / "1.jpg", 1)
+    photo(tmp_path / "in" / "2.jpg", 2)
+    (tmp_path / "in" / "README.txt").touch()
+    passed_over = "in: left out 1 as not_an_image (e.g. README.txt)\n"
+    said = curate("import", tmp_path / "in", "-C", tmp_path / "project", "--dry-run")
+    assert said.out.endswith("2 images in all\n")
+    assert passed_over in said.err
+    assert passed_over in curate("import", tmp_path / "in", "-C", tmp_path / "project").err
+
+
+@pytest.mark.parametrize("name", ["", "README.txt"])
+def test_a_folder_without_images_is_one_line_and_makes_no_project(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    if name:
+        (tmp_path / "in" / name).touch()
+    said = curate("import", tmp_path / "in", "-C", tmp_path / "project")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"curate: {tmp_path / 'in'} gives no image: ")
+    assert (said.err.count("\n"), name in said.err) == (1, True)
+    assert not (tmp_path / "project").exists()
+
+
+def test_a_split_that_is_not_kept_is_told(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "train" / "cat" / "1.jpg", 1)
+    photo(tmp_path / "in" / "test" / "cat" / "2.jpg", 2)
+    told = "its split is not kept (test 1, train 1): --keep-split keeps it"
+    asked = ("import", tmp_path / "in", "-C", tmp_path / "project")
+    assert told in curate(*asked).err
+    assert "split is not kept" not in curate(*asked, "--keep-split").err
 
 
 def test_a_project_inside_the_folder_is_not_taken_for_its_classes(tmp_path: Path) -> None:
@@ -252,6 +286,7 @@ def test_a_project_inside_the_folder_is_not_taken_for_its_classes(tmp_path: Path
     assert first["classes"] == again["classes"] == {"cats": 1, "dogs": 1}
     assert again["candidates"]["total"] == 2
     assert again["candidates"]["skipped"]["project"] >= 2, "the store and the thumbnails"
+    assert "not_an_image" not in again["candidates"]["skipped"], "the catalog"
 
 
 def test_a_flat_folder_is_told_how_it_gets_classes(tmp_path: Path) -> None:

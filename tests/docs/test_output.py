@@ -91,7 +91,8 @@ def test_what_an_import_adds_has_the_documented_shape(folder: Path, tmp_path: Pa
     printed = run(tmp_path, "import", str(folder / "pets"))
     assert_like({"import": printed["import"]}, documented("fetch, import, status", 1))
     assert printed["run"].keys() == {"tried", "stored", "duplicate", "failed"}
-    assert run(tmp_path, "import", str(folder / "pets"), "--dry-run").keys() == {"would_import"}
+    tried = run(tmp_path, "import", str(folder / "pets"), "--dry-run")
+    assert tried.keys() == {"would_import", "images", "left_out"}
 
 
 def test_a_class_list_that_is_set_has_the_documented_shape(tmp_path: Path) -> None:
