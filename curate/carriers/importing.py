@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from curate.carriers.asked import FetchRequest
+from curate.carriers.asked import FetchRequest, asked
 from curate.carriers.fetching import FetchResult, result, run
 from curate.catalog import candidates, images, imports
-from curate.errors import SourceError, UsageError
+from curate.errors import CurateError, SourceError, UsageError
 from curate.records import Annotation, Kind
-from curate.sources import datasets
+from curate.sources import create, datasets
 
 if TYPE_CHECKING:
     from curate.carriers.finding import Question
@@ -103,8 +103,8 @@ def import_dataset(project: ProjectFolder, request: ImportRequest) -> Imported:
     """Take in a dataset. See `Project.import_`."""
     from curate.fetch.check import decoders
 
-    asked, finder = question(request), project.finder()
-    ((source, query),) = finder.queries(asked)
+    wanted, finder = question(request), project.finder()
+    ((source, query),) = finder.queries(wanted)
     there = _check(project, request, source, query)
     if request.annotator is not None:
         from curate.label.ledger import check_name
@@ -112,19 +112,19 @@ def import_dataset(project: ProjectFolder, request: ImportRequest) -> Imported:
         check_name(request.annotator)
     settings = project.settings.fetch
     with project.taking_in("import"), decoders(project.store, settings) as pool:
-        (each,) = finder.open(project.db, asked)
+        (each,) = finder.open(project.db, wanted)
         _take(project, request, each)
         candidates.choose_source(project.db, "folder")
         end = run(project, pool, wait=False, link=request.link, only=candidates.CHOSEN)
-        found = result(project, end, None)
     conflicts = _contradictions(project, each)
+    annotated = _annotate(project, request, each.search.id)
     return Imported(
-        result=found,
+        result=result(project, end, None),
         format=datasets.choose(request.path, request.format)[0],
         left=there.left,
         conflicts=conflicts,
         waiting=imports.count_waiting(project.db, each.search.id),
-        annotated=_annotate(project, request, each.search.id),
+        annotated=annotated,
     )
 
 
@@ -226,6 +226,30 @@ def _contradictions(project: ProjectFolder, each: Question) -> tuple[Contradicti
         project.notify(f"contradicting labels: {names} ({one.url})")
     if len(found) > NAMED:
         project.notify(f"and {len(found) - NAMED:,} more: `curate annotations conflicts`")
+    return found
+
+
+def statements(project: ProjectFolder) -> dict[str, dict[str, str]]:
+    """Return what datasets that contradict themselves say of each image, name by name.
+
+    They are read again: the catalog knows only that they do. One that is gone says nothing.
+
+    Returns:
+        For the URL of each image, the names that it has in the dataset, with the classes there.
+    """
+    db, finder = project.look(), project.finder()
+    found: dict[str, dict[str, str]] = {}
+    for search in imports.disputing(db):
+        request, query = asked(search)
+        wanted = imports.disputed_ids(db, search.id)
+        try:
+            source = create(search.source, finder.context(request))
+            told = cast("DatasetSource", source).said(query, wanted)
+        except CurateError as error:
+            project.notify(f"what was imported cannot be read again: {error.message}")
+            continue
+        for key, names in told.items():
+            found[key[1]] = {name: " | ".join(some) or "(none)" for name, some in names}
     return found
 
 

@@ -63,6 +63,7 @@ def plan(
         chosen.max_per_class or None,
         variants=variants,
         budget_bytes=budget_bytes,
+        n_with_class=None if asked else counts.with_class(project.look()),
     )
 
 

@@ -164,6 +164,18 @@ def class_counts(db: Database) -> list[ClassCount]:
     ]
 
 
+def with_class(db: Database) -> int:
+    """Count kept images and pending candidates that have a class, one of several once."""
+    (n,) = db.one(
+        "SELECT COUNT(DISTINCT IIF(candidates.image_id IS NULL, candidates.id, "
+        "candidates.image_id)) FROM candidates LEFT JOIN images USING (image_id) "
+        "WHERE (state = 'pending' OR images.image_id IS NOT NULL) AND excluded IS NULL "
+        "AND EXISTS (SELECT 1 FROM hints JOIN classes ON classes.id = class_id "
+        "WHERE candidate_id = candidates.id AND name != '')"
+    )
+    return int(n)
+
+
 def merged(
     db: Database, classes: Sequence[ClassCount], now: Callable[[str], str]
 ) -> list[ClassCount]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
@@ -55,6 +55,8 @@ class Group:
     """One word of `Reason`."""
     host: str
     """The host that most of them are at."""
+    hosts: Mapping[str, int]
+    """Candidates at each host, the most first."""
     detail: str
     """What happened to most of them."""
 
@@ -179,6 +181,7 @@ def _grouped(rows: Iterable[tuple[str, str, str, str]]) -> list[Group]:
             n=hosts[key].total(),
             reason=reason,
             host=hosts[key].most_common(1)[0][0],
+            hosts=dict(hosts[key].most_common()),
             detail=details[key].most_common(1)[0][0],
         )
         for key, reason in reasons.items()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from curate.catalog.database import Database
+from curate.catalog.searches import Search, by_id
 
 SOURCES = ("dataset", "folder")
 PAGE_ROWS = 5000
@@ -74,6 +75,15 @@ def disputed_waiting(db: Database) -> list[Waiting]:
         "AND id IN (SELECT candidate_id FROM disputes) ORDER BY id"
     )
     return [Waiting(source_id, url, tuple(json.loads(names))) for source_id, url, names in rows]
+
+
+def disputing(db: Database) -> list[Search]:
+    """Return the searches of datasets that contradict themselves, the oldest first."""
+    ids = db.all(
+        "SELECT DISTINCT search_id FROM disputes JOIN searches ON searches.id = search_id "
+        "WHERE source = 'dataset' ORDER BY search_id"
+    )
+    return [by_id(db, number) for (number,) in ids]
 
 
 def disputed_ids(db: Database, search_id: int) -> set[tuple[str, str]]:

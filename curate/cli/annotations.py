@@ -179,8 +179,19 @@ def conflicts(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
 
     Those about which people differ go into the queue `disagreements`.
     """
+    from curate.carriers.importing import statements
+    from curate.label.conflicts import SOURCE
+
     with session.project() as project:
         found = list(project.people.conflicts())
+        if any(each.kind == SOURCE for each in found):
+            told = statements(project)
+            found = [
+                replace(each, said=told[each.source_id])
+                if each.kind == SOURCE and each.source_id in told
+                else each
+                for each in found
+            ]
         queued = 0
         if not dry_run and project.exists:
             queued = project.people.queue_disagreements()
@@ -188,11 +199,16 @@ def conflicts(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
 
     def draw(console: Console) -> None:
         rows = [
-            (each.kind, each.image_id[:16], each.source_id, _said(dict(each.said)))
+            (
+                each.kind,
+                each.image_id[:12] or "(not fetched)",
+                _shortened(each.url.partition("?")[0], 60),
+                _said({_shortened(who, 20): what for who, what in each.said.items()}),
+            )
             for each in found[:SHOWN]
         ]
         if rows:
-            draw_table(console, ("kind", "image", "is", "said"), rows)
+            draw_table(console, ("between", "image", "from", "who says what"), rows)
         if len(found) > SHOWN:
             console.print(f"… and {len(found) - SHOWN:,} more; --json has all")
         if not found:
@@ -204,6 +220,12 @@ def conflicts(session: Session, dry_run: opt.DryRunOption = False) -> ExitCode:
 
     session.show(document, draw)
     return ExitCode.DONE
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return both ends of a long name; --json has it whole."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def _said(said: dict[str, str]) -> str:

@@ -67,13 +67,18 @@ def list_classes(session: Session) -> ExitCode:
                 annotated[name] = annotated.get(name, 0) + 1
         outside = _outside(project, chosen)
     images = {each.name: each.images for each in hinted}
+    reserve = {each.name: each.pending for each in hinted}
     document = _document(chosen, outside)
     document["hinted"] = {name: images.get(name, 0) for name in chosen.names}
+    document["in_reserve"] = {name: reserve.get(name, 0) for name in chosen.names}
     document["annotated"] = {name: annotated.get(name, 0) for name in chosen.names}
 
     def draw(console: Console) -> None:
-        rows = [(name, images.get(name, 0), annotated.get(name, 0)) for name in chosen.names]
-        draw_table(console, ("class", "hinted", "annotated"), rows)
+        rows = [
+            (name, images.get(name, 0), reserve.get(name, 0), annotated.get(name, 0))
+            for name in chosen.names
+        ]
+        draw_table(console, ("class", "hinted", "in reserve", "annotated"), rows)
         console.print(_said(chosen))
 
     session.show(document, draw)

@@ -105,7 +105,9 @@ def _run(before: Counts, result: FetchResult) -> Run:
 
 def _say_run(session: Session, run: Run, n_new: int) -> None:
     if not run.tried:
-        session.say(f"this run: {n_new:,} new candidates" if n_new > 0 else "this run: nothing new")
+        session.say(
+            f"this run: {n_new:,} new candidates" if n_new > 0 else "this run: no new candidates"
+        )
         return
     copies = "duplicate" if run.duplicate == 1 else "duplicates"
     images = "image" if run.stored == 1 else "images"
@@ -167,11 +169,20 @@ def _say_short(session: Session, project: Project, classes: Sequence[ClassCount]
 def _say_waiting(session: Session, project: Project, result: FetchResult, due: float) -> None:
     from curate.catalog import failures
 
-    parts = ", ".join(
-        f"{each.reason} {each.n:,}: {each.host}" for each in failures.waiting(project.db)
+    parts = "; ".join(
+        f"{each.reason} {each.n:,}: {_hosts(each.hosts)}" for each in failures.waiting(project.db)
     )
     why = f" ({parts})" if parts else ""
+    n = result.counts.retrying
     session.say(
-        f"{result.counts.retrying:,} candidates are due for another try "
-        f"after {time.strftime('%H:%M:%S', time.localtime(due))}{why}: run `curate fetch` then"
+        f"{n:,} {'candidate is' if n == 1 else 'candidates are'} due for another try after "
+        f"{time.strftime('%H:%M:%S %Z', time.localtime(due))}{why}: run `curate fetch` then"
     )
+
+
+def _hosts(hosts: Mapping[str, int]) -> str:
+    """Name the hosts with the most, with their counts where there are several."""
+    if len(hosts) == 1:
+        return next(iter(hosts))
+    named = ", ".join(f"{host} {n:,}" for host, n in list(hosts.items())[:SHOWN])
+    return named + (f" and {len(hosts) - SHOWN:,} more" if len(hosts) > SHOWN else "")

@@ -130,7 +130,7 @@ def import_(
         }
         code = show_result(session, project, before, result, [str(path.resolve())], added=added)
     if done.annotated:
-        session.say(f"{done.annotated:,} annotations of {as_annotations}")
+        session.say(f"{done.annotated:,} new annotations of {as_annotations}")
     if done.waiting:
         session.say(f"{done.waiting:,} images are at URLs: `curate fetch` gets them")
         if as_annotations:

@@ -142,7 +142,16 @@ def _label(session: Session, labeling: Labeling, *, prepare_only: bool) -> ExitC
     if program is None:
         words = shlex.join(labelme_program.arguments(Path("labelme"), working))
         session.say(f"label it with: {words}\nand then: curate label --import-only")
-        return _end(session, labeling.session)
+        done = labeling.session
+        said = (
+            f"prepared {done.prepared:,} images in {working.path} for {working.annotator}; "
+            f"{done.left:,} wait for a label in all"
+        )
+        session.show(
+            done.to_json(),
+            lambda console: console.print(said, markup=False, soft_wrap=True),
+        )
+        return ExitCode.DONE
     session.say(
         f"{len(working.tasks):,} images in {working.path}, for {working.annotator}: tick the "
         "classes and `reviewed`, D for the next; close the window when you are done"

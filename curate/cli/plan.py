@@ -107,15 +107,25 @@ def _draw_plan(console: Console, made: Plan) -> None:
     if not made.thresholds:
         return
     tail = made.tail
-    console.print(
-        f"\n{tail.candidates:,} candidates in {_n_classes(tail.classes)}; the largest fifth holds "
-        f"{tail.top_fifth_share:.0%}, and {_classes(tail.classes_for_80_percent)} 80%\n"
+    spread = (
+        f"; the largest fifth holds {tail.top_fifth_share:.0%}, "
+        f"and {_classes(tail.classes_for_80_percent)} 80%"
     )
+    console.print(
+        f"\n{tail.candidates:,} candidates in {_n_classes(tail.classes)}"
+        f"{spread if tail.classes > 1 else ''}"
+    )
+    if made.n_with_class not in (None, tail.candidates):
+        console.print(
+            f"{made.n_with_class:,} different ones: one of several classes counts in each of them"
+        )
     kept = [
         (f"{each.min:,}", each.classes, each.images, capped.images, _size(capped))
         for each, capped in zip(made.thresholds[::2], made.thresholds[1::2], strict=True)
     ]
-    draw_table(console, ("at least", "classes", "all of them", "capped at that", "size"), kept)
+    if tail.classes > 1:  # any minimum keeps a single class whole
+        console.print()
+        draw_table(console, ("at least", "classes", "all of them", "capped at that", "size"), kept)
     _draw_variants(console, made)
     chosen = made.chosen
     cap = f" to {chosen.max:,}" if chosen.max else " or more"

@@ -112,6 +112,8 @@ class Plan:
     """What a sample of URLs said, the largest variant first."""
     budget: Budget | None = None
     """What fits into the space that was given."""
+    n_with_class: int | None = None
+    """Different candidates that have a class, one of several classes once; None: not known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that `curate plan --json` prints."""
@@ -127,6 +129,7 @@ class Plan:
                 "n": self.sample.n,
             },
             "tail": asdict(self.tail),
+            "with_class": self.n_with_class,
             "variants": [asdict(each) for each in self.variants],
             "budget": None if self.budget is None else asdict(self.budget),
         }
@@ -140,6 +143,7 @@ def make_plan(
     *,
     variants: Sequence[Variant] = (),
     budget_bytes: int | None = None,
+    n_with_class: int | None = None,
 ) -> Plan:
     """Work out what thresholds would keep.
 
@@ -150,6 +154,7 @@ def make_plan(
         max_per_class: the chosen maximum; None: no cap.
         variants: what size variants weigh, the largest first.
         budget_bytes: space to fit into; None: none is given.
+        n_with_class: different candidates that have a class; None: not known.
     """
     sizes = sorted((n for name, n in classes.items() if name and n), reverse=True)
     largest = sizes[0] if sizes else 0
@@ -167,6 +172,7 @@ def make_plan(
         sample=sample,
         tail=_tail(sizes),
         variants=tuple(variants),
+        n_with_class=n_with_class,
         budget=None
         if budget_bytes is None
         else _budget(sizes, means, least, max_per_class, budget_bytes),

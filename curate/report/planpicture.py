@@ -95,6 +95,12 @@ def _shapes(sizes: Sequence[int], plan: Plan) -> list[Shape]:
     shapes.append(
         Words(LEFT + wide / 2, HEIGHT - 14, "classes, the largest first", anchor="middle")
     )
+    # A single class is a point: it is drawn as a bar beside the axis.
+    if len(sizes) == 1:
+        top = at(1, sizes[0])[1]
+        bar = ((LEFT + 10, TOP + high), (LEFT + 10, top))
+        shapes.append(Line(bar, BARS, 20.0))
+        shapes.append(Words(LEFT + 28, top + 14, f"{sizes[0]:,}", BARS))
     shapes.append(Line(tuple(at(rank, sizes[rank - 1]) for rank in ranks), BARS, 2.5))
     share = tuple((at(rank, 1)[0], TOP + high * (1 - sums[rank - 1] / sums[-1])) for rank in ranks)
     shapes.append(Line(share, SHARE, 1.5))
@@ -113,7 +119,8 @@ def _title(plan: Plan) -> str:
     tail, chosen = plan.tail, plan.chosen
     cap = f", {chosen.max:,} at most" if chosen.max else ""
     return (
-        f"{tail.candidates:,} candidates in {tail.classes:,} classes; {chosen.min:,} or more"
+        f"{tail.candidates:,} candidates in {tail.classes:,} "
+        f"{'class' if tail.classes == 1 else 'classes'}; {chosen.min:,} or more"
         f"{cap}: {chosen.images:,} in {chosen.classes:,}"
     )
 

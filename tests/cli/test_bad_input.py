@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -342,6 +343,25 @@ def test_what_waits_for_another_try_says_why_and_where(tmp_path: Path) -> None:
     assert said.code == 4
     assert "2 candidates are due for another try after " in said.err
     assert " (connect 2: 127.0.0.1): run `curate fetch` then\n" in said.err
+    assert f" {time.strftime('%Z')} (" in said.err
+
+
+def test_hosts_that_fail_are_named_with_their_counts(tmp_path: Path) -> None:
+    hosts = ["127.0.0.2", "127.0.0.1", "127.0.0.1", "127.0.0.3", "127.0.0.4", "127.0.0.5"]
+    rows = [f"http://{host}:9/{number}.jpg\n" for number, host in enumerate(hosts)]
+    (tmp_path / "list.csv").write_text("url\n" + "".join(rows))
+    env = environment(fetch_max_wait_s=0, fetch_backoff_s=300, fetch_backoff_cap_s=600)
+    asked = ("--urls", tmp_path / "list.csv", "--allow-host", "127.0.0.0/8")
+    said = curate("fetch", *asked, "-C", tmp_path / "new", env=env)
+    assert "6 candidates are due" in said.err
+    assert " (connect 6: 127.0.0.1 2, 127.0.0.2 1, 127.0.0.3 1 and 2 more): run" in said.err
+
+
+def test_a_zip_is_told_where_it_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "birds.zip").write_bytes(b"PK\x03\x04")
+    said = curate("import", tmp_path / "birds.zip", "-C", tmp_path / "new", "--json")
+    assert said.code == 1
+    assert "`curate fetch --archive`" in error_of(said)["hint"]
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])

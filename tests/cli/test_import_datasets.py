@@ -80,9 +80,16 @@ def test_the_toy_datasets_contradictions_are_told_by_name_before_anything_is_fet
     )
     listed = run("annotations", "conflicts", "-C", project)["conflicts"]
     assert len(listed) == 5
-    assert {each["said"]["source"] for each in listed} == {"beach | sunset", "sunset | trees"}
+    told_again = sorted(" / ".join(sorted(each["said"].values())) for each in listed)
+    assert told_again == ["beach | sunset / sunset"] * 4 + ["sunset / trees"]
+    table = curate("annotations", "conflicts", "-C", project).out
+    assert max(len(line.rstrip()) for line in table.splitlines()) < 180
+    plan = curate("plan", "-C", project).out
+    assert "\n955 candidates in 4 classes" in plan
+    assert "\n903 different ones" in plan
     assert run("status", "-C", project)["disputed"] == 5
     classes = run("classes", "list", "-C", project)
+    assert classes["in_reserve"] == {"beach": 224, "city": 254, "sunset": 240, "trees": 237}
     assert (classes["classes"], classes["exclusive"]) == (
         ["beach", "city", "sunset", "trees"],
         False,

@@ -132,6 +132,7 @@ def test_a_folder_is_prepared_here_and_imported_later(tmp_path: Path) -> None:
     done = label(tmp_path, "--prepare-only", "--annotator", "ann")
     assert done.exit_code == 0
     (folder,) = folders(tmp_path)
+    assert done.stdout == f"prepared 2 images in {folder} for ann; 2 wait for a label in all\n"
     assert f"label it with: labelme {folder} --flags {folder / 'flags.txt'}" in done.stderr
     save(folder, one, "reviewed")
     save(folder, two, "city", "tundra")

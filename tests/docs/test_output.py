@@ -23,7 +23,16 @@ PAGE = ROOT / "docs" / "reference" / "output.md"
 KEYED_BY_DATA = {
     *("failed", "skipped", "excluded", "classes", "dropped", "deviations", "moved", "caps"),
     *("corrected", "left_out", "thresholds", "consensus", "said", "corrections", "links"),
-    *("unshowable", "unknown_classes", "recipe", "hinted", "annotated", "renamed", "outside"),
+    *(
+        "unshowable",
+        "unknown_classes",
+        "recipe",
+        "hinted",
+        "in_reserve",
+        "annotated",
+        "renamed",
+        "outside",
+    ),
 }
 """Keys of objects whose own keys are names of classes, reasons, people …"""
 OPTIONAL = {"consensus", "page", "undoes", "shown", "shown_score", "shown_by"}

@@ -75,6 +75,12 @@ def choose(path: Path, name: str | None) -> tuple[str, Path]:
         return wanted[-1], path
     if path.is_dir():
         return ("yolo-cls" if _is_split_tree(path) else "folder"), path
+    if path.suffix.lower() == ".zip":
+        raise SourceError(
+            f"{path} is a zip file, which `curate import` does not read",
+            "a Darwin Core Archive, such as GBIF's downloads: `curate fetch --archive`; "
+            "any other: unpack it, and give the folder",
+        )
     raise SourceError(
         f"{path} is not a dataset that curate reads",
         f"give a folder, or say what it is with --format: {', '.join(names())}",
