@@ -181,7 +181,7 @@ def _grouped(rows: Iterable[tuple[str, str, str, str]]) -> list[Group]:
             n=hosts[key].total(),
             reason=reason,
             host=hosts[key].most_common(1)[0][0],
-            hosts=dict(hosts[key].most_common()),
+            hosts=dict(sorted(hosts[key].items(), key=lambda pair: (-pair[1], pair[0]))),
             detail=details[key].most_common(1)[0][0],
         )
         for key, reason in reasons.items()

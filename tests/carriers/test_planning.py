@@ -99,6 +99,13 @@ def test_a_budget_needs_sizes(archive: Path, tmp_path: Path) -> None:
         project.plan(FetchRequest(source="dwca", path=archive), budget_bytes=10**9)
 
 
+def test_a_plan_of_one_class_shows_it(tmp_path: Path) -> None:
+    write_picture(make_plan({"cat": 1362}, NO_SAMPLE, 1, None), tmp_path / "plan.svg")
+    drawn = (tmp_path / "plan.svg").read_text()
+    assert "1,362 candidates in 1 class;" in drawn
+    assert 'stroke-width="20.0"' in drawn
+
+
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_a_plan_can_be_seen(tmp_path: Path, kind: str) -> None:
     plan = make_plan({f"c{i}": 1000 // (i + 1) for i in range(300)}, NO_SAMPLE, 10, 100)

@@ -141,6 +141,7 @@ def test_labels_may_become_a_persons_annotations(tmp_path: Path) -> None:
     first = run("import", path, "--as-annotations", "ann", "-C", project)
     again = run("import", path, "--as-annotations", "ann", "-C", project)
     assert (first["import"]["annotated"], again["import"]["annotated"]) == (3, 0)
+    assert first["annotations"]["images"] == 3, "as it stands after the import"
     assert again["annotations"] == {"total": 3, "images": 3, "annotators": 1}
     run("balance", "--trust", "human", "-C", project)
     rows = rows_of(project)
