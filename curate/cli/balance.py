@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 SHOWN = 20
 """Classes named one by one for a person; `--json` has all."""
+NAMED = 3
+"""Classes named in one line."""
+LEAST_OF_DUE = 2 / 3
+"""With less than this of the training images that are due, a person is warned."""
 LEFT_OUT = {
     "rejected": "that somebody has rejected",
     "conflict": "about which people or sources contradict each other",
@@ -188,7 +192,7 @@ def _proof(document: dict[str, Any]) -> list[str]:
 
 
 def _warnings(document: dict[str, Any]) -> list[str]:
-    lines = []
+    lines = _train_warning(document)
     if not document["near_duplicates_searched"]:
         lines.append(
             "near-duplicates were not looked for among all these images: "
@@ -198,6 +202,35 @@ def _warnings(document: dict[str, Any]) -> list[str]:
         pairs = "1 pair of images looks" if n == 1 else f"{n:,} pairs of images look"
         lines.append(f"{pairs} alike and {'is' if n == 1 else 'are'} on two sides")
     return lines
+
+
+def _train_warning(document: dict[str, Any]) -> list[str]:
+    """Warn of a dataset with no training image of a class, or far fewer than are due."""
+    if document["holdout"]:
+        return []
+    total, n_train = sum(document["images"].values()), document["images"]["train"]
+    due = round(document["train_due"] * total)
+    without = [name for name, n in document["classes"].items() if n["after"] and not n["train"]]
+    said = []
+    if n_train < due * LEAST_OF_DUE:
+        said.append(f"train has {n_train:,} of {_images(total)}, and {due:,} are due")
+    if without:
+        said.append(f"no training image of {_first_names(without)}")
+    if not said:
+        return []
+    if document["sticky"]["versions"] or document["sticky"]["kept"]:
+        why = (
+            "images stay where earlier manifests or their own dataset have put them; "
+            "`curate balance --fresh` divides anew"
+        )
+    else:
+        why = "images that stay together leave no other choice"
+    return [f"WARNING: {'; '.join(said)}: {why}"]
+
+
+def _first_names(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED:,} more classes" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _where(document: dict[str, Any]) -> list[str]:

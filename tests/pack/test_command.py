@@ -68,6 +68,16 @@ def test_balance_tells_sums_empty_splits_and_only_what_was_left_out(project: Pat
     assert ", as it was" in curate(project, "balance").output
 
 
+def test_balance_warns_of_a_dataset_with_hardly_any_training_images(project: Path) -> None:
+    said = curate(project, "balance", "--splits", "0.1,0,0.9").output
+    assert "WARNING" not in said
+    said = curate(project, "balance", "--splits", "0.9,0,0.1").output
+    assert said.count("WARNING") == 1
+    assert "images, and 10 are due: images stay where" in said
+    assert "`curate balance --fresh` divides anew" in said
+    assert "WARNING" not in curate(project, "balance", "--fresh").output
+
+
 def test_trust_and_license_are_checked_before_anything_is_written(project: Path) -> None:
     for words in (("--trust", "nobody"), ("--license", "foo")):
         said = curate(project, "balance", *words)
