@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 SHOWN = 20
 """Classes named one by one for a person; `--json` has all."""
+ALL = "all images"
+"""The last row of the table of classes; an image of several classes counts once there."""
 NAMED = 3
 """Classes named in one line."""
 LEAST_OF_DUE = 2 / 3
@@ -101,8 +103,12 @@ def _draw(console: Console, document: dict[str, Any]) -> None:
     keys = ["before", "after", *SPLITS]
     if document["repeated"]:
         keys.append("train_rows")
-    rows = [(name, *(n[key] for key in keys)) for name, n in document["classes"].items()]
-    draw_table(console, ("class", *(key.replace("_", " ") for key in keys)), rows)
+    classes = document["classes"].items()
+    rows = [(name, *(n[key] for key in keys)) for name, n in classes]
+    sums = (ALL, None, sum(document["images"].values()), *document["images"].values())
+    repeated = document["images"]["train"] + document["repeated"]
+    rows.append((*sums, *([repeated] if document["repeated"] else [])))
+    draw_table(console, ("class", *(key.replace("_", " ") for key in keys)), rows, bold=(ALL,))
     for line in [*_lines(document), *_proof(document), *_warnings(document), *_where(document)]:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -131,9 +137,14 @@ def _lines(document: dict[str, Any]) -> list[str]:
     empty = {
         name: [split for split in used if not n[split]] for name, n in document["classes"].items()
     }
-    return lines + _some(
-        [f"{name} has no image in {' and '.join(none)}" for name, none in empty.items() if none]
-    )
+    by_splits: dict[str, list[str]] = {}
+    for name, none in empty.items():
+        if none:
+            by_splits.setdefault(" and ".join(none), []).append(name)
+    return lines + [
+        f"{_first_names(names)} {'has' if len(names) == 1 else 'have'} no image in {where}"
+        for where, names in by_splits.items()
+    ]
 
 
 def _named(reason: str, document: dict[str, Any]) -> str:
@@ -229,8 +240,10 @@ def _train_warning(document: dict[str, Any]) -> list[str]:
 
 
 def _first_names(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED:,} more classes" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}"
+    hidden = len(names) - NAMED
+    if hidden <= 0:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMED])} and {hidden:,} more {'class' if hidden == 1 else 'classes'}"
 
 
 def _where(document: dict[str, Any]) -> list[str]:
