@@ -121,7 +121,9 @@ class BalanceSettings:
     downsample: str = _setting(
         "", "sample every class down to the smallest (min), or to a number; empty: no"
     )
-    keep: str = _setting("random", "which images stay in a class with too many: or best, or spread")
+    keep: str = _setting(
+        "random", "which images stay in a class with too many: random, best or spread"
+    )
     spread_by: tuple[str, ...] = _setting(
         ("observer", "year", "country"), "columns that spread takes turns over, the first first"
     )

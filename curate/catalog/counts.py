@@ -49,6 +49,8 @@ class Counts:
     """Images left out of datasets, by reason."""
     n_bytes: int
     """Bytes of all images."""
+    kept_bytes: int
+    """Bytes of those that are not excluded."""
     annotations: int
     """Rows of the ledger, undos and renames included."""
     annotated: int
@@ -101,7 +103,10 @@ def counts(db: Database) -> Counts:
             failed[reason] = n
         if state == "pending":
             retrying += n
-    n_images, n_bytes = db.one("SELECT COUNT(*), COALESCE(SUM(n_bytes), 0) FROM images")
+    n_images, n_bytes, kept_bytes = db.one(
+        "SELECT COUNT(*), COALESCE(SUM(n_bytes), 0), "
+        "COALESCE(SUM(CASE WHEN excluded IS NULL THEN n_bytes END), 0) FROM images"
+    )
     excluded = dict(
         db.all(
             "SELECT excluded, COUNT(*) FROM images INDEXED BY images_excluded "
@@ -126,6 +131,7 @@ def counts(db: Database) -> Counts:
         kept=n_images - sum(excluded.values()),
         excluded=excluded,
         n_bytes=n_bytes,
+        kept_bytes=kept_bytes,
         annotations=annotations,
         annotated=annotated,
         annotators=annotators,

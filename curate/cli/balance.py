@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 SHOWN = 20
 """Classes named one by one for a person; `--json` has all."""
+ALL = "all images"
+"""The last row of the table of classes; an image of several classes counts once there."""
+NAMED = 3
+"""Classes named in one line."""
+LEAST_OF_DUE = 2 / 3
+"""With less than this of the training images that are due, a person is warned."""
 LEFT_OUT = {
     "rejected": "that somebody has rejected",
     "conflict": "about which people or sources contradict each other",
@@ -97,8 +103,12 @@ def _draw(console: Console, document: dict[str, Any]) -> None:
     keys = ["before", "after", *SPLITS]
     if document["repeated"]:
         keys.append("train_rows")
-    rows = [(name, *(n[key] for key in keys)) for name, n in document["classes"].items()]
-    draw_table(console, ("class", *(key.replace("_", " ") for key in keys)), rows)
+    classes = document["classes"].items()
+    rows = [(name, *(n[key] for key in keys)) for name, n in classes]
+    sums = (ALL, None, sum(document["images"].values()), *document["images"].values())
+    repeated = document["images"]["train"] + document["repeated"]
+    rows.append((*sums, *([repeated] if document["repeated"] else [])))
+    draw_table(console, ("class", *(key.replace("_", " ") for key in keys)), rows, bold=(ALL,))
     for line in [*_lines(document), *_proof(document), *_warnings(document), *_where(document)]:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -127,9 +137,14 @@ def _lines(document: dict[str, Any]) -> list[str]:
     empty = {
         name: [split for split in used if not n[split]] for name, n in document["classes"].items()
     }
-    return lines + _some(
-        [f"{name} has no image in {' and '.join(none)}" for name, none in empty.items() if none]
-    )
+    by_splits: dict[str, list[str]] = {}
+    for name, none in empty.items():
+        if none:
+            by_splits.setdefault(" and ".join(none), []).append(name)
+    return lines + [
+        f"{_first_names(names)} {'has' if len(names) == 1 else 'have'} no image in {where}"
+        for where, names in by_splits.items()
+    ]
 
 
 def _named(reason: str, document: dict[str, Any]) -> str:
@@ -188,7 +203,7 @@ def _proof(document: dict[str, Any]) -> list[str]:
 
 
 def _warnings(document: dict[str, Any]) -> list[str]:
-    lines = []
+    lines = _train_warning(document)
     if not document["near_duplicates_searched"]:
         lines.append(
             "near-duplicates were not looked for among all these images: "
@@ -198,6 +213,37 @@ def _warnings(document: dict[str, Any]) -> list[str]:
         pairs = "1 pair of images looks" if n == 1 else f"{n:,} pairs of images look"
         lines.append(f"{pairs} alike and {'is' if n == 1 else 'are'} on two sides")
     return lines
+
+
+def _train_warning(document: dict[str, Any]) -> list[str]:
+    """Warn of a dataset with no training image of a class, or far fewer than are due."""
+    if document["holdout"]:
+        return []
+    total, n_train = sum(document["images"].values()), document["images"]["train"]
+    due = round(document["train_due"] * total)
+    without = [name for name, n in document["classes"].items() if n["after"] and not n["train"]]
+    said = []
+    if n_train < due * LEAST_OF_DUE:
+        said.append(f"train has {n_train:,} of {_images(total)}, and {due:,} are due")
+    if without:
+        said.append(f"no training image of {_first_names(without)}")
+    if not said:
+        return []
+    if document["sticky"]["versions"] or document["sticky"]["kept"]:
+        why = (
+            "images stay where earlier manifests or their own dataset have put them; "
+            "`curate balance --fresh` divides anew"
+        )
+    else:
+        why = "images that stay together leave no other choice"
+    return [f"WARNING: {'; '.join(said)}: {why}"]
+
+
+def _first_names(names: list[str]) -> str:
+    hidden = len(names) - NAMED
+    if hidden <= 0:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMED])} and {hidden:,} more {'class' if hidden == 1 else 'classes'}"
 
 
 def _where(document: dict[str, Any]) -> list[str]:

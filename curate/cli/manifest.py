@@ -179,33 +179,42 @@ def diff(session: Session, old: OldArgument = None, new: NewArgument = None) -> 
     with session.project(may_be_new=from_elsewhere(old, new)) as project:
         found = project.manifests.diff(old, new)
     document = found.to_json()
-    session.show(document, lambda console: _draw_difference(console, document))
+    session.show(document, lambda console: _draw_difference(console, document, found.classes))
     return ExitCode.DONE if found.is_empty else ExitCode.FAULTS_FOUND
 
 
-def _draw_difference(console: Console, document: Mapping[str, Any]) -> None:
-    lines = [f"+ {_short(each)}" for each in document["added"]]
-    lines += [f"- {_short(each)}" for each in document["removed"]]
-    lines += [_change("~", row, "(unlabelled)") for row in document["relabelled"]]
-    lines += [
-        f"> {_short(row['image_id'])}  {row['from']} → {row['to']}" for row in document["moved"]
-    ]
-    lines += [_change("?", row, "(nothing)") for row in document["proposed"]]
-    _print_some(console, lines)
-    for key, row in document["recipe"].items():
-        _line(console, "recipe", f"{key}: {_value(row['from'])} → {_value(row['to'])}")
+def _draw_difference(
+    console: Console, document: Mapping[str, Any], classes: Mapping[str, list[str] | None]
+) -> None:
+    """Draw counts, then settings, then images: those of both manifests before the others."""
     sums = ", ".join(
         f"{len(document[key]):,} {key}"
-        for key in ("added", "removed", "relabelled", "moved", "proposed")
+        for key in ("added", "removed", "moved", "relabelled", "proposed")
     )
     console.print(f"{document['old']} → {document['new']}: {sums}", markup=False, soft_wrap=True)
+    for key, row in document["recipe"].items():
+        _line(console, "recipe", f"{key}: {_value(row['from'])} → {_value(row['to'])}")
+
+    def named(mark: str, image_id: str) -> str:
+        return f"{mark} {_short(image_id)}  {_said(classes[image_id], '(unlabelled)')}"
+
+    lines = [
+        f"{named('>', row['image_id'])}: {row['from']} → {row['to']}" for row in document["moved"]
+    ]
+    lines += [_change("~", row, "(unlabelled)") for row in document["relabelled"]]
+    lines += [named("+", each) for each in document["added"]]
+    lines += [named("-", each) for each in document["removed"]]
+    lines += [_change("?", row, "(nothing)") for row in document["proposed"]]
+    _print_some(console, lines)
 
 
 def _change(mark: str, row: Mapping[str, Any], nothing: str) -> str:
-    said = (
-        nothing if row[key] is None else ", ".join(row[key] or ["(none)"]) for key in ("from", "to")
-    )
+    said = (_said(row[key], nothing) for key in ("from", "to"))
     return f"{mark} {_short(row['image_id'])}  {' → '.join(said)}"
+
+
+def _said(names: list[str] | None, nothing: str) -> str:
+    return nothing if names is None else ", ".join(names or ["(none)"])
 
 
 def _short(image_id: str) -> str:

@@ -23,6 +23,7 @@ from curate.pack.groups import Ints
 from curate.pack.keep import taking_order
 from curate.pack.labels import Labels, Mask
 from curate.pack.multilabel import limit
+from curate.pack.places import Standing
 from curate.pack.recipe import TRUST, Recipe
 
 DECIDING = (
@@ -61,7 +62,7 @@ class Selection:
 
 
 def select(
-    table: pa.Table, recipe: Recipe, facts: Facts | None = None, first: Mask | None = None
+    table: pa.Table, recipe: Recipe, facts: Facts | None = None, standing: Standing | None = None
 ) -> Selection:
     """Choose the images and classes that the recipe asks for.
 
@@ -69,7 +70,7 @@ def select(
         table: rows of schema `INPUT` (at least `DECIDING`), with distinct image ids, in any order.
         recipe: limits, trust, licences and filters.
         facts: what the recipe asks of other columns; found out from the table by default.
-        first: rows that a cap takes before others.
+        standing: where the rows stand already; None: nowhere.
 
     Returns:
         The choice; it does not depend on the order of the rows.
@@ -89,14 +90,14 @@ def select(
     labels = every.keep(rows=usable)
     available = labels.per_class()
     negatives = usable & (every.per_row() == 0)
-    rank = _rank(table, labels, recipe, facts, first)
-    alive, chosen = _within_limits(labels, recipe, rank)
+    rank = _rank(table, labels, recipe, facts)
+    alive, chosen = _within_limits(labels, recipe, rank, standing)
     if not alive.any() and not len(unlabelled):
         raise _nothing_left(every.classes, available, left_out, recipe)
     current = labels.keep(classes=alive)
     has_label = current.per_row() > 0
     chosen &= has_label
-    taken = _some_negatives(negatives, int(chosen.sum()), recipe, rank)
+    taken = _some_negatives(negatives, int(chosen.sum()), recipe, rank, standing)
     left_out["small_class"] = int((usable & ~has_label & ~negatives).sum())
     left_out["cap"] = int((has_label & ~chosen).sum())
     left_out["negatives"] = int((negatives & ~taken).sum())
@@ -161,19 +162,19 @@ def _licensed(column: pa.ChunkedArray, recipe: Recipe) -> Mask:
     return _mask(pc.is_in(column, value_set=pa.array(good, type=pa.string())))
 
 
-def _rank(
-    table: pa.Table, labels: Labels, recipe: Recipe, facts: Facts, first: Mask | None
-) -> Ints:
+def _rank(table: pa.Table, labels: Labels, recipe: Recipe, facts: Facts) -> Ints:
     """Rank every row in the order of keeping; all zero where nothing needs it."""
     available = labels.per_class()
     largest = int(available.max(initial=0))
     cap = recipe.max_per_class or largest
     if recipe.downsample is None and recipe.negatives is None and largest <= cap:
         return np.zeros(table.num_rows, dtype=np.int64)
-    return taking_order(table, labels, recipe, facts.turns, first)
+    return taking_order(table, labels, recipe, facts.turns)
 
 
-def _within_limits(labels: Labels, recipe: Recipe, rank: Ints) -> tuple[Mask, Mask]:
+def _within_limits(
+    labels: Labels, recipe: Recipe, rank: Ints, standing: Standing | None
+) -> tuple[Mask, Mask]:
     """Find the classes that can keep both limits, and rows with which they do."""
     available = labels.per_class()
     alive = available >= recipe.min_per_class
@@ -182,9 +183,10 @@ def _within_limits(labels: Labels, recipe: Recipe, rank: Ints) -> tuple[Mask, Ma
         cap = _cap_of(recipe, available[alive])
         if cap is None or not (current.per_class() > cap).any():
             return alive, np.ones(labels.n_rows, dtype=np.bool_)
+        order = rank if standing is None else standing.order(current, cap, rank)
         if current.per_row().max() <= 1:
-            return alive, _first_of_each(current, cap, rank)
-        limited = limit(current, recipe.min_per_class, cap, rank)
+            return alive, _first_of_each(current, cap, order)
+        limited = limit(current, recipe.min_per_class, cap, order)
         if not limited.given_up.size:
             return alive, limited.chosen
         alive[limited.given_up] = False
@@ -210,12 +212,17 @@ def _first_of_each(labels: Labels, cap: int, rank: Ints) -> Mask:
     return chosen
 
 
-def _some_negatives(negatives: Mask, n_positive: int, recipe: Recipe, rank: Ints) -> Mask:
+def _some_negatives(
+    negatives: Mask, n_positive: int, recipe: Recipe, rank: Ints, standing: Standing | None
+) -> Mask:
     """Choose images of no class up to their share of the whole."""
     if recipe.negatives is None:
         return negatives
     most = int(n_positive * recipe.negatives / (1 - recipe.negatives) + 1e-9)
     rows = np.flatnonzero(negatives)
+    if standing is not None:
+        of_no_class = Labels(("",), len(negatives), rows, np.zeros(len(rows), dtype=np.int64))
+        rank = standing.order(of_no_class, most, rank)
     taken = np.zeros(len(negatives), dtype=np.bool_)
     taken[rows[np.argsort(rank[rows], kind="stable")[:most]]] = True
     return taken

@@ -8,7 +8,7 @@ audit that confirms everything has no difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,6 +79,8 @@ class Difference:
     """Images of both with another proposal."""
     recipe: Mapping[str, tuple[Any, Any]]
     """Settings that differ: before and after."""
+    classes: Mapping[str, list[str] | None]
+    """Classes of the images that were added, removed or moved; None: not labelled."""
 
     @property
     def is_empty(self) -> bool:
@@ -115,21 +117,25 @@ def diff(old: Manifest, new: Manifest) -> Difference:
         Every image that differs, ordered by id.
     """
     before, after = _rows(old), _rows(new)
+    added, removed = _only(after, before), _only(before, after)
     both = before.join(after, "image_id", join_type="inner", right_suffix="_to")
+    moved = tuple(Moved(*row) for row in _changed(both, "split"))
+    here = (*added, *(each.image_id for each in moved))
     return Difference(
         old=old.version,
         new=new.version,
-        added=_only(after, before),
-        removed=_only(before, after),
+        added=added,
+        removed=removed,
         relabelled=tuple(
             Relabelled(image_id, _names(a), _names(b)) for image_id, a, b in _changed(both, "said")
         ),
-        moved=tuple(Moved(*row) for row in _changed(both, "split")),
+        moved=moved,
         proposed=tuple(
             Proposed(image_id, _names_proposed(a), _names_proposed(b))
             for image_id, a, b in _changed(both, "proposed")
         ),
         recipe=_recipe(old.info.get("recipe", {}), new.info.get("recipe", {})),
+        classes={**_classes(before, removed), **_classes(after, here)},
     )
 
 
@@ -157,6 +163,13 @@ def _only(here: pa.Table, there: pa.Table) -> tuple[str, ...]:
     ids = here.column("image_id")
     known = pc.is_in(ids, value_set=there.column("image_id"))
     return tuple(sorted(ids.filter(pc.invert(known)).to_pylist()))
+
+
+def _classes(rows: pa.Table, ids: Sequence[str]) -> dict[str, list[str] | None]:
+    """Return the classes of some images."""
+    chosen = rows.filter(pc.is_in(rows.column("image_id"), value_set=pa.array(ids, pa.string())))
+    said = zip(*(chosen.column(name).to_pylist() for name in ("image_id", "said")), strict=True)
+    return {image_id: _names(each) for image_id, each in said}
 
 
 def _changed(both: pa.Table, column: str) -> list[tuple[str, str, str]]:

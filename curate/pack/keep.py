@@ -5,8 +5,8 @@ the highest score, then the fewest quality flags, then the most pixels. `spread`
 over the values of columns: one image of each observer before a second of any; among those, the
 years take turns, and among those again the countries. What is equal is drawn.
 
-Images that an earlier manifest has put into test come first in all three, so that a growing
-dataset keeps its test set.
+How many places of a cap are for images that an earlier manifest has put on a side is told in
+`places`; among the images of a side, the order is that of here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ import pyarrow.compute as pc
 
 from curate.pack.chance import draw
 from curate.pack.groups import Ints
-from curate.pack.labels import Labels, Mask
+from curate.pack.labels import Labels
 from curate.pack.recipe import TRUST, Recipe
 
 
-def taking_order(
-    table: pa.Table, labels: Labels, recipe: Recipe, turns: Sequence[Ints], first: Mask | None
-) -> Ints:
+def taking_order(table: pa.Table, labels: Labels, recipe: Recipe, turns: Sequence[Ints]) -> Ints:
     """Rank all rows in the order in which they are taken.
 
     Args:
@@ -33,7 +31,6 @@ def taking_order(
         labels: their usable labels.
         recipe: how to choose, and the seed.
         turns: for `spread`, numbers of the values to take turns over, the most important first.
-        first: rows to take before the others.
 
     Returns:
         Place of each row, 0 to n-1, each once; independent of the order of rows.
@@ -46,8 +43,6 @@ def taking_order(
         order = drawn[_best(table.take(pa.array(drawn)))]
     elif recipe.keep == "spread":
         order = _in_turns(drawn, _rarest(labels), turns)
-    if first is not None:
-        order = order[np.argsort(~first[order], kind="stable")]
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     return rank

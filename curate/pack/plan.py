@@ -13,6 +13,7 @@ from curate.pack.balance import Selection, select
 from curate.pack.facts import Facts
 from curate.pack.groups import Ints, group_numbers
 from curate.pack.holdout import HeldOut, hold_out
+from curate.pack.places import Standing
 from curate.pack.recipe import Recipe
 from curate.pack.sides import Sides
 from curate.pack.split import assign
@@ -61,6 +62,8 @@ class Plan:
     """Selected images that are on the side where they were."""
     moved: dict[str, int]
     """Selected images whose split is another than it was, e.g. `train_to_test`."""
+    train_due: float
+    """Share of train that is due by the recipe, and by splits that images came with."""
 
     @property
     def split(self) -> Ints:
@@ -101,7 +104,8 @@ def decide(
     everyone = pa.concat_arrays([ids, *absent.column("image_id").chunks])
     before = earlier(manifests, everyone, recipe, sides, given)
     was = agree(before.sides, group_of)[:n]
-    selection = select(keys, recipe, facts, first=before.sides[:n] == sides.test)
+    standing = _standing(before, was, sides)
+    selection = select(keys, recipe, facts, standing)
     rows = selection.rows
     groups = ids.take(pa.array(group_of[:n]))
     side, held = _divide(selection, group_of[rows], groups, was[rows], recipe, facts, sides, before)
@@ -121,7 +125,19 @@ def decide(
         earlier=before,
         kept=int((own == side).sum()),
         moved=count_moves(own, side, sides),
+        train_due=standing.train_due(rows),
     )
+
+
+def _standing(before: Earlier, was: Ints, sides: Sides) -> Standing:
+    """Say where images stand before any is chosen."""
+    newest: dict[str, int] = {}
+    if before.parent is not None:
+        info = before.parent.info
+        newest = {name: n["after"] for name, n in info["classes"].items()}
+        newest[""] = info["negatives"]
+    n = len(was)
+    return Standing(sides, was, before.given[:n], before.in_parent[:n], newest)
 
 
 def _groups(keys: pa.Table, absent: pa.Table, facts: Facts) -> Ints:

@@ -49,6 +49,8 @@ class PackResult:
     """Pairs of images on two sides whose hashes are nearly equal; None: not counted."""
     sticky: Mapping[str, Any]
     """Earlier manifests looked at, images kept on their side, and moved ones."""
+    train_due: float
+    """Share of train that is due by the recipe, and by splits that images came with."""
     holdout: Mapping[str, Any] | None
     """What was held out for test; None: nothing."""
     proof: Mapping[str, Any]
@@ -57,8 +59,10 @@ class PackResult:
     """The minimum of the recipe."""
 
     @classmethod
-    def of(cls, info: Mapping[str, Any], published: Published | None) -> PackResult:
-        """Return the result that a manifest's description tells."""
+    def of(
+        cls, info: Mapping[str, Any], published: Published | None, train_due: float
+    ) -> PackResult:
+        """Return the result that a manifest's description tells, and the share due of train."""
         same = (
             "images",
             "classes",
@@ -81,6 +85,7 @@ class PackResult:
             unchanged=published is not None and not published.is_new,
             changed=() if published is None else published.changed,
             leaks=0,
+            train_due=train_due,
             min_per_class=info["recipe"]["min_per_class"],
             **{name: info[name] for name in same},
         )

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.pack.groups import Ints
+from curate.pack.labels import Mask
 from curate.pack.manifest import INFO, Manifest, read_manifest, versions
 from curate.pack.recipe import SPLITS, Recipe
 from curate.pack.sides import Sides
@@ -42,6 +43,10 @@ class Earlier:
     """Manifests that were looked at, the newest first."""
     parent: Manifest | None
     """The newest of them."""
+    in_parent: Mask
+    """Images that it has, as far as their side counts still."""
+    given: Ints
+    """Side that each image came with, -1 where it came with none or that is not kept."""
 
 
 def earlier(
@@ -67,7 +72,9 @@ def earlier(
         PackError: an earlier manifest cannot be read.
     """
     line = _line(manifests, recipe)
-    found = _given_sides(given or {}, ids, recipe, sides)
+    came = _given_sides(given or {}, ids, recipe, sides)
+    found = came.copy()
+    in_parent = np.zeros(len(ids), dtype=np.bool_)
     in_test = np.zeros(len(ids), dtype=np.bool_)
     for manifest in reversed(line):
         same_deal = all(
@@ -77,9 +84,11 @@ def earlier(
         for name in SPLITS if same_deal else ("test",):
             rows, side = _places(manifest, name, ids, sides)
             found[rows] = side
+            in_parent[rows] = manifest is line[0]
             in_test[rows[side == sides.test]] = True
     found[in_test] = sides.test
-    return Earlier(found, tuple(each.version for each in line), line[0] if line else None)
+    names = tuple(each.version for each in line)
+    return Earlier(found, names, line[0] if line else None, in_parent, came)
 
 
 def _given_sides(given: Mapping[str, str], ids: pa.Array, recipe: Recipe, sides: Sides) -> Ints:

@@ -68,7 +68,7 @@ def collect(
         candidates=here.total,
         tried=here.total - here.pending + here.retrying,
         images=here.kept,
-        n_bytes=here.n_bytes,
+        n_bytes=here.kept_bytes,
         manifest=manifest,
         groups=info["groups"],
         leaks=leaks,

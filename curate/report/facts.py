@@ -38,7 +38,7 @@ class ClassRow:
     name: str
     """The class."""
     before: int
-    """Usable images before balancing."""
+    """Labelled images before balancing."""
     split: Mapping[str, int]
     """Images by split."""
 
@@ -139,9 +139,9 @@ class ReportFacts:
     tried: int
     """Those of them that were downloaded, or given up."""
     images: int
-    """Valid, distinct images."""
+    """Valid, distinct images, but for those that are excluded."""
     n_bytes: int
-    """Bytes of all images."""
+    """Their bytes."""
     manifest: str
     """Version of the manifest, e.g. `v0001`."""
     groups: int
@@ -167,7 +167,7 @@ class ReportFacts:
     notes: tuple[str, ...] = ()
     """Sentences at the end of the page."""
     usable: Mapping[str, int] = field(default_factory=dict)
-    """Usable images by class, before balancing, dropped classes included."""
+    """Labelled images by class, before balancing, dropped classes included."""
     thresholds: tuple[Threshold, ...] = ()
     """What several minima would keep of them."""
     chosen: Threshold | None = None

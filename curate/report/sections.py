@@ -31,8 +31,9 @@ def tail(facts: ReportFacts) -> str:
         return ""
     largest = max(sizes)
     text = (
-        f"Usable images before balancing: {sum(sizes):,} in {len(sizes):,} classes, from "
-        f"{min(sizes):,} to {largest:,} a class. The blue steps are the classes"
+        f"Labels of images before balancing: {sum(sizes):,} in {len(sizes):,} classes, from "
+        f"{min(sizes):,} to {largest:,} a class. An image of several classes counts in each, and "
+        f"images that a manifest leaves out count too. The blue steps are the classes"
         f"{', on logarithmic scales' if is_long(sizes) else ''}; the orange line adds their "
         "images up."
     )

@@ -64,7 +64,10 @@ def _tiles(facts: ReportFacts) -> str:
     tiles = [
         (f"{facts.candidates:,}", "candidates offered"),
         (f"{facts.tried:,}", "looked at"),
-        (f"{facts.images:,}", f"valid, distinct images, {human_size(facts.n_bytes)}"),
+        (
+            f"{facts.images:,}",
+            f"valid, distinct images not left out, {human_size(facts.n_bytes)}",
+        ),
         (f"{len(facts.classes):,}", "classes"),
         (f"{facts.groups:,}", "groups that stay together"),
         (f"{facts.leaks:,}", "groups on two sides"),

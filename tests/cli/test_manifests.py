@@ -86,8 +86,35 @@ def test_diff_tells_what_is_gone_and_ends_with_five(made: Path) -> None:
     assert len(document(made, "manifest", "diff", "v0002", "v0001", code=5)["added"]) == 12
     assert document(made, "manifest", "diff", "v0001", "v0001")["removed"] == []
     shown = curate(made, "manifest", "diff").stdout
-    assert shown.count("\n- ") + shown.startswith("- ") == 12
-    assert "12 removed" in shown
+    lines = shown.splitlines()
+    assert lines[0] == "v0001 → v0002: 0 added, 12 removed, 0 moved, 0 relabelled, 0 proposed"
+    gone = [line.split() for line in lines if line.startswith("- ")]
+    assert sorted(name for _, _, name in gone) == ["cat"] * 4 + ["dog"] * 4 + ["owl"] * 4
+
+
+def test_diff_names_images_that_moved_before_those_that_are_new(tmp_path: Path) -> None:
+    def add(first: int) -> None:
+        for number in range(first, first + 30):
+            path = tmp_path / "photos" / ("cat", "dog")[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((64, 48), 20 + number).save(path)
+        assert curate(tmp_path, "import", str(tmp_path / "photos"), "--quiet").exit_code == 0
+
+    add(0)
+    assert curate(tmp_path, "balance").exit_code == 0
+    add(30)
+    assert curate(tmp_path, "balance", "--seed", "1").exit_code == 0
+    n_moved = len(document(tmp_path, "manifest", "diff", code=5)["moved"])
+    counts, recipe, *lines = curate(tmp_path, "manifest", "diff").stdout.splitlines()
+    assert counts == (
+        f"v0001 → v0002: 30 added, 0 removed, {n_moved} moved, 0 relabelled, 0 proposed"
+    )
+    assert recipe.split() == ["recipe", "seed:", "0", "→", "1"]
+    assert 0 < n_moved < 20
+    assert all(line.startswith("> ") and " → " in line for line in lines[:n_moved])
+    assert lines[n_moved].startswith("+ ")
+    assert all(line.split()[2].strip(":") in {"cat", "dog"} for line in lines[:20])
+    assert lines[20] == f"… and {n_moved + 10} more; --json has all"
 
 
 def test_verify_reads_every_image_and_ends_with_five_for_a_fault(

@@ -10,6 +10,8 @@ from typer.testing import CliRunner, Result
 
 from curate.cli.balance import LEFT_OUT
 from curate.cli.main import app
+from curate.pack import read_manifest
+from curate.report.sections import human_size
 from tests.dedupe.test_command import picture
 
 
@@ -64,8 +66,40 @@ def test_balance_tells_sums_empty_splits_and_only_what_was_left_out(project: Pat
     alone = curate(project, "balance").output
     assert "fog has no image in val and test" in alone
     assert "left out" not in alone
+    [total] = [line.split() for line in alone.splitlines() if line.startswith("all images")]
+    assert [int(n) for n in total[2:]] == [11, 9, 1, 1]
     assert "a new version: the recipe has changed" in alone
     assert ", as it was" in curate(project, "balance").output
+
+
+def test_balance_warns_of_a_dataset_with_hardly_any_training_images(project: Path) -> None:
+    said = curate(project, "balance", "--splits", "0.1,0,0.9").output
+    assert "WARNING" not in said
+    said = curate(project, "balance", "--splits", "0.9,0,0.1").output
+    assert said.count("WARNING") == 1
+    assert "images, and 10 are due: images stay where" in said
+    assert "`curate balance --fresh` divides anew" in said
+    assert "WARNING" not in curate(project, "balance", "--fresh").output
+
+
+def test_the_report_gives_the_bytes_of_the_images_that_it_counts(project: Path) -> None:
+    for words in (("dedupe",), ("balance",), ("report", "--out", str(project / "page.html"))):
+        assert curate(project, *words).exit_code == 0
+    images = read_manifest(project / "manifests/v0001").table(columns=["n_bytes"])
+    size = human_size(sum(images.column(0).to_pylist()))
+    page = (project / "page.html").read_text("utf-8")
+    assert f"<b>{images.num_rows}</b><span>valid, distinct images not left out, {size}<" in page
+
+
+def test_classes_that_lack_a_split_are_named_in_one_line(tmp_path: Path) -> None:
+    for seed in range(10):
+        path = tmp_path / "photos" / f"class{seed // 2}" / f"{seed}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(seed).save(path)
+    assert curate(tmp_path, "import", str(tmp_path / "photos"), "--quiet").exit_code == 0
+    said = curate(tmp_path, "balance", "--splits", "0.9,0.1,0").output
+    [line] = [line for line in said.splitlines() if "no image in" in line]
+    assert line == "class0, class1, class2 and 1 more class have no image in val"
 
 
 def test_trust_and_license_are_checked_before_anything_is_written(project: Path) -> None:

@@ -56,6 +56,8 @@ def test_every_export_has_its_rows_and_tells_how_it_was_made(name: str, tmp_path
     readme = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "How to load it" in readme
     assert "## Limits" in readme
+    assert "made with are in `manifest.json` of the manifest v0001" in readme
+    assert "\n\n\n" not in readme
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 

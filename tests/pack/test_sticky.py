@@ -73,6 +73,10 @@ def test_growing_moves_no_test_image_and_no_group_is_on_two_sides(
     assert not any(way.startswith("test_to") for way in result.sticky["moved"])
     again = pack(table(chance.sample(grown, len(grown))), recipe, folder)
     assert again.unchanged
+    lower = Recipe(1, 3, splits=(0.6, 0.2, 0.2))
+    capped = sides(pack(table(grown), lower, folder))
+    assert all(capped[name] == "test" for name in capped if after.get(name) == "test")
+    assert pack(table(chance.sample(grown, len(grown))), lower, folder).unchanged
 
 
 def test_half_as_many_images_again_move_nothing_and_fill_up_the_shares(tmp_path: Path) -> None:
@@ -166,6 +170,54 @@ def test_a_cap_takes_images_of_an_earlier_test_set_first(tmp_path: Path) -> None
     after = sides(pack(table(rows), Recipe(1, 100), tmp_path))
     test = {name for name, split in before.items() if split == "test"}
     assert {name for name, split in after.items() if split == "test"} == test
+
+
+def test_a_lower_cap_shares_its_places_among_the_sides_and_moves_nothing(tmp_path: Path) -> None:
+    rows = [row(n, [CLASSES[n % 3]]) for n in range(300)]
+    before = sides(pack(table(rows), Recipe(), tmp_path))
+    for recipe, images in (
+        (Recipe(1, 10), {"train": 24, "val": 3, "test": 3}),
+        (Recipe(1, 20, keep="best"), {"train": 48, "val": 6, "test": 6}),
+        (Recipe(1, 20, keep="spread"), {"train": 48, "val": 6, "test": 6}),
+        (Recipe(1, downsample=5), {"train": 12, "val": 2, "test": 1}),
+    ):
+        made = pack(table(rows), recipe, tmp_path)
+        assert made.images == images
+        assert all(before[name] == split for name, split in sides(made).items())
+        assert pack(table(rows[::-1]), recipe, tmp_path).unchanged
+
+
+def test_a_cap_below_the_test_set_takes_the_rest_from_new_images(tmp_path: Path) -> None:
+    rows = [row(n, ["ant"]) for n in range(300)]
+    before = sides(pack(table(rows[:50]), Recipe(splits=(0.2, 0, 0.8)), tmp_path))
+    made = pack(table(rows), Recipe(1, 20), tmp_path)
+    assert made.images == {"train": 16, "val": 2, "test": 2}
+    after = sides(made)
+    assert all(after[name] == "test" for name in after if before.get(name) == "test")
+    assert sum(before.get(name) == "test" for name in after) == 2
+    assert pack(table(rows), Recipe(1, 20), tmp_path).unchanged
+
+
+def test_a_cap_keeps_the_proportions_of_a_split_that_came_with_the_images(tmp_path: Path) -> None:
+    rows = [row(n, [CLASSES[n % 2]]) for n in range(160)]
+    given = {each["image_id"]: "train" if n < 120 else "test" for n, each in enumerate(rows)}
+    for cap, images in ((20, {"train": 30, "val": 0, "test": 10}), (8, {"train": 12, "test": 4})):
+        made = pack(table(rows), Recipe(1, cap), tmp_path, given=given)
+        assert made.images == {"val": 0, **images}
+        assert made.train_due == 0.75
+        assert all(given[name] == split for name, split in sides(made).items())
+        assert pack(table(rows), Recipe(1, cap), tmp_path, given=given).unchanged
+
+
+def test_negatives_are_shared_among_the_sides_too(tmp_path: Path) -> None:
+    rows = [row(n, ["ant"]) for n in range(90)] + [row(n, []) for n in range(100, 300)]
+    before = sides(pack(table(rows), Recipe(), tmp_path))
+    assert sum(before[each["image_id"]] == "test" for each in rows[90:]) > 10
+    recipe = Recipe(negatives=0.1)
+    after = sides(pack(table(rows), recipe, tmp_path))
+    none = [after[each["image_id"]] for each in rows[90:] if each["image_id"] in after]
+    assert {split: none.count(split) for split in set(none)} == {"train": 8, "val": 1, "test": 1}
+    assert pack(table(rows), recipe, tmp_path).unchanged
 
 
 def test_an_earlier_manifest_that_cannot_be_read_is_an_error_not_forgotten(tmp_path: Path) -> None:

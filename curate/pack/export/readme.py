@@ -37,5 +37,8 @@ def readme(manifest: Manifest, format_: Format, front: str, tally: Tally, name: 
     card = manifest.path / CARD
     if card.is_file():
         body = _FRONT.sub("", card.read_text(encoding="utf-8"))
-        parts.append(body.replace("# Image classification dataset", "## The dataset", 1))
+        body = body.lstrip("\n").replace("# Image classification dataset", "## The dataset", 1)
+        for file in ("manifest.json", "unlabelled.parquet"):
+            body = body.replace(f"`{file}`", f"`{file}` of the manifest {manifest.version}")
+        parts.append(body)
     return "\n".join(parts)
