@@ -153,6 +153,47 @@ def test_a_file_that_is_gone_is_counted_and_tried_again(project: Path, model: Pa
     assert (said.code, said.document["proposed"]) == (0, 1)
 
 
+def test_classes_of_folders_are_not_replaced_by_a_models(
+    made: Path, tmp_path: Path, model: Path
+) -> None:
+    pictures = photos(tmp_path / "photos")
+    for name, first in (("warm", "red"), ("cold", "blue")):
+        (pictures / name).mkdir()
+        for each in pictures.glob(f"{first}*.png"):
+            each.rename(pictures / name / each.name)
+    folder = tmp_path / "hinted"
+    assert curate("-C", folder, "import", pictures, "--quiet").code == 0
+    ask = ("-C", folder, "prelabel", "--model", model, "--preset", "unit")
+    refused = curate(*ask, "--quiet")
+    assert refused.code == 2
+    assert "none of the model's 3 classes (red, green, blue) is one of the project's 2" in (
+        refused.err
+    )
+    assert refused.err.count("\n") == 1
+    assert proposed(folder) == {}
+    own = curate(*ask, "--own-classes", "--json").document
+    assert (own["classes"], own["none"]) == ({"blue": 8, "green": 8, "red": 8}, 0)
+    both = curate(*ask, "--own-classes", "--map", "m.csv")
+    assert (both.code, "exclude each other" in both.err) == (2, True)
+    listed = curate("-C", made, "prelabel", "--model", model, "--own-classes")
+    assert (listed.code, "does not count" in listed.err) == (2, True)
+
+
+def test_an_unsure_softmax_still_proposes_its_best_unless_a_threshold_is_given(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "bare"
+    assert curate("-C", folder, "import", photos(tmp_path / "photos"), "--quiet").code == 0
+    unsure = saved(classifier(weights=0.3 * np.eye(3)), tmp_path / "unsure.onnx")
+    names = tmp_path / "names.txt"
+    names.write_text("red\ngreen\nblue\n")
+    ask = ("-C", folder, "prelabel", "--model", unsure, "--preset", "unit", "--names", names)
+    best = curate(*ask, "--json").document
+    assert (best["classes"], best["none"]) == ({"blue": 8, "green": 8, "red": 8}, 0)
+    cut = curate(*ask, "--threshold", "0.5", "--json").document
+    assert cut["none"] == 24
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
