@@ -180,6 +180,7 @@ class Models:
         wanted = _Wanted(project, row, request, only)
         total = min(wanted.total, request.limit or wanted.total)
         made: list[Proposal] = []
+        project.progress("prelabel", 0, total)
         for proposal in self._proposed(judge, wanted.images(), request.limit):
             count.add(proposal)
             if proposal is not None:
@@ -187,9 +188,8 @@ class Models:
             if len(made) >= KEPT_TOGETHER:
                 self._write(made, request)
                 made.clear()
-                project.progress("prelabel", count.seen, total)
+            project.progress("prelabel", count.seen, total)
         self._write(made, request)
-        project.progress("prelabel", count.seen, total)
         return PrelabelResult(
             model=row,
             guesses=guesses,

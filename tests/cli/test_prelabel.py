@@ -98,6 +98,18 @@ def test_a_limit_and_then_the_rest(project: Path, model: Path) -> None:
     assert (anew.proposed, anew.before) == (24, 0)
 
 
+def test_progress_moves_with_every_image(project: Path, model: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+
+    def listen(stage: str, done: int, total: int | None = None, **_counts: int) -> None:
+        if stage == "prelabel":
+            told.append((done, total))
+
+    with Project(project, progress=listen) as opened:
+        opened.models.prelabel(PrelabelRequest(model))
+    assert told == [(done, 24) for done in range(25)]
+
+
 def test_stopped_in_the_middle_it_goes_on_there(
     project: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
