@@ -64,9 +64,7 @@ class Judge:
             classes, score = self._many(scores)
         return Opinion(classes, round(min(1.0, max(0.0, score)), _DIGITS), kept)
 
-    def _one(
-        self, scores: Floats, best: int, elsewhere: float
-    ) -> tuple[tuple[str, ...], float]:
+    def _one(self, scores: Floats, best: int, elsewhere: float) -> tuple[tuple[str, ...], float]:
         name, score = self.targets.names[best], float(scores[best])
         if score < self._least(name):
             return (), 1 - score

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.assist.model import Model, Wish
 from curate.carriers.dataset import balance
+from curate.catalog import class_lists
 from curate.catalog import proposals as rows
 from curate.catalog.database import MEMORY
 from curate.catalog.proposals import ModelRow
@@ -142,14 +143,17 @@ class Models:
 
         if threshold is not None and not 0 <= threshold <= 1:
             raise UsageError(f"--threshold {threshold:g} is not between 0 and 1")
-        wanted = self.project.people.class_list()
+        people = self.project.people
+        wanted = people.class_list()
+        # What people call images where nothing else names classes does not narrow a model down.
+        names = wanted.names if wanted.is_set or class_lists.hinted(people.db) else ()
         if own and wanted.is_set:
             raise UsageError(
                 "--own-classes proposes what the class list has not, which does not count",
                 "say which is which with --map FILE.csv, or change the list: `curate classes set`",
             )
         targets, told = choose(
-            model.classes, model.n_classes, wanted.names, is_set=wanted.is_set, file=file, own=own
+            model.classes, model.n_classes, names, is_set=wanted.is_set, file=file, own=own
         )
         # Hints do not say whether an image has one class; a model does.
         exclusive = wanted.exclusive or (model.exclusive and not wanted.is_set)

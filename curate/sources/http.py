@@ -1,8 +1,8 @@
 """The one HTTP session for APIs: timeouts always, retries with reason, an honest name.
 
 Two layers, by who has to know. The transport adapter repeats what failed by accident
-(connect, read, 5xx) with jittered back-off, and only progress is told. A 429 is a message to the user, so
-`get_patiently` above it says so, waits as long as Retry-After asks if that is within
+(connect, read, 5xx) with jittered back-off, and tells only progress. A 429 is a message to
+the user, so `get_patiently` above it says so, waits as long as Retry-After asks if that is within
 `max_wait_s`, and otherwise gives up with the time to come back. Keys travel in a header
 given per request: requests drops `Authorization` when a redirect leaves the origin, and
 the session's own auth hook keeps a netrc entry from replacing it.

@@ -204,6 +204,11 @@ def test_an_unsure_softmax_still_proposes_its_best_unless_a_threshold_is_given(
     assert (best["classes"], best["none"]) == ({"blue": 8, "green": 8, "red": 8}, 0)
     cut = curate(*ask, "--threshold", "0.5", "--json").document
     assert cut["none"] == 24
+    with Project(folder) as opened, opened.people.ledger() as ledger:
+        image_id = next(iter(proposed(folder)))
+        ledger.add([Annotation("k", Kind.LABEL, "ann", 1.0, image_id=image_id, classes=("red",))])
+    again = curate(*ask, "--json").document
+    assert list(again["classes"]) == ["blue", "green", "red"]  # what one person says narrows none
 
 
 @pytest.mark.parametrize(
