@@ -127,7 +127,8 @@ def _by_place(n_outputs: int, wanted: Sequence[str]) -> tuple[Targets, str]:
         raise UsageError(
             f"the model has {n_outputs:,} outputs without names, and the project "
             f"{len(names):,} classes",
-            "name the outputs with --names FILE (a name a line, in their order)",
+            "name the outputs with --names FILE, a name a line, in their order; if they are an "
+            "embedding, `curate train --backbone FILE.onnx` makes a classifier of it",
         )
     told = (
         f"the model names no classes: its outputs are taken for {_some(names)}, in the order of "

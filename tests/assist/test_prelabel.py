@@ -57,8 +57,9 @@ def test_outputs_without_names_are_in_the_order_of_folders() -> None:
     targets, told = choose(None, 2, ("dog", "cat"), is_set=True)
     assert pairs(targets) == {0: "cat", 1: "dog"}
     assert "give --names" in told
-    with pytest.raises(UsageError, match="3 outputs without names"):
+    with pytest.raises(UsageError, match="3 outputs without names") as refused:
         choose(None, 3, ("dog", "cat"), is_set=True)
+    assert "curate train --backbone" in refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,19 @@ def test_no_project_yet_leaves_no_trace(tmp_path: Path, model: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_balance_says_why_a_proposal_is_no_label(project: Path, model: Path) -> None:
+    ask = ("-C", project, "prelabel", "--model", model, "--preset", "unit", "--quiet")
+    assert curate(*ask).code == 0
+    trusting = curate("-C", project, "balance", "--trust", "model", "--dry-run")
+    assert "24 images have a proposal that is no label" in trusting.err
+    people_only = curate("-C", project, "balance", "--trust", "human", "--dry-run")
+    assert "is no label" not in people_only.err
+    with (project / "curate.toml").open("a") as file:
+        file.write("[label]\nthreshold = 0.5\n")
+    sure = curate("-C", project, "balance", "--trust", "model", "--dry-run")
+    assert (sure.code, "is no label" in sure.err) == (0, False)
+
+
 def test_a_manifests_next_version_has_the_proposals(project: Path, model: Path) -> None:
     recipe = Recipe(include_unlabelled=True, trust="human", splits=(1, 0, 0))
     with Project(project) as opened:
