@@ -19,7 +19,9 @@ from tests.assist.scenery import Person
 
 def test_a_model_is_not_measured_on_what_it_was_trained_on(trained: Person) -> None:
     learning = trained.project.learning
-    with pytest.raises(UsageError, match=r"no labelled images .* 30 images that the model was trained on") as caught:
+    with pytest.raises(
+        UsageError, match=r"no labelled images .* 30 images that the model was trained on"
+    ) as caught:
         learning.evaluate(GradeRequest())
     assert "held-out folds" in caught.value.hint
     fresh = sorted(trained.truth.keys() - set(trained.some_of_each(6)))[:20]
