@@ -70,6 +70,7 @@ def choose(
     *,
     is_set: bool,
     file: Path | None = None,
+    own: bool = False,
 ) -> tuple[Targets, str]:
     """Find out which classes of a project a model can propose.
 
@@ -77,8 +78,9 @@ def choose(
         classes: the model's; None: it has no names.
         n_outputs: how many it has.
         wanted: the project's.
-        is_set: somebody chose them; else they are hints, and the model may bring its own.
+        is_set: somebody chose them, and a file may name no others; else they are hints.
         file: a map from the model's classes to the project's.
+        own: take the model's, whatever the project's are.
 
     Returns:
         The targets, and a sentence where something was guessed or is left out.
@@ -90,6 +92,8 @@ def choose(
         return _by_file(classes, n_outputs, wanted, file, is_set=is_set), ""
     if classes is None:
         return _by_place(n_outputs, wanted)
+    if own or not any(wanted):
+        return _its_own(classes, n_outputs)
     pairs = _by_name(classes, wanted)
     if pairs:
         targets = _targets(n_outputs, pairs, wanted)
@@ -100,15 +104,19 @@ def choose(
         used = f"{len(pairs):,} of the model's {n_outputs:,} classes are the project's by name"
         lost = f"; it never proposes {_some(left)}" if left else ""
         return targets, used + lost
-    if wanted and is_set:
-        raise UsageError(
-            f"none of the model's {n_outputs:,} classes ({_some(classes)}) is one of the "
-            f"project's ({_some(wanted)})",
-            "say which is which with --map FILE: lines of `model class,project class`",
-        )
+    other = "" if is_set else ", or take the model's own with `curate prelabel --own-classes`"
+    raise UsageError(
+        f"none of the model's {n_outputs:,} classes ({_some(classes)}) is one of the "
+        f"project's {len(wanted):,} ({_some(wanted)})",
+        "say which is which with `curate prelabel --map FILE.csv`, lines of `model class,project "
+        f"class`; or choose other classes with `curate classes set`{other}",
+    )
+
+
+def _its_own(classes: Sequence[str], n_outputs: int) -> tuple[Targets, str]:
     short = is_imagenet(classes)
     own = {at: name.split(",")[0] if short else name for at, name in enumerate(classes) if name}
-    told = f"classes are the model's own: {_some(classes)}" if wanted else ""
+    told = f"classes are the model's own: {_some(classes)}"
     return _targets(n_outputs, own, sorted(set(own.values()))), told
 
 
@@ -119,7 +127,8 @@ def _by_place(n_outputs: int, wanted: Sequence[str]) -> tuple[Targets, str]:
         raise UsageError(
             f"the model has {n_outputs:,} outputs without names, and the project "
             f"{len(names):,} classes",
-            "name the outputs with --names FILE (a name a line, in their order)",
+            "name the outputs with --names FILE, a name a line, in their order; if they are an "
+            "embedding, `curate train --backbone FILE.onnx` makes a classifier of it",
         )
     told = (
         f"the model names no classes: its outputs are taken for {_some(names)}, in the order of "

@@ -49,27 +49,28 @@ class Judge:
 
     def opinions(self, rows: Floats) -> list[Opinion]:
         """Return an opinion for each row that `Model.run` answered."""
-        is_exclusive = self.model.exclusive
-        scores = self.targets.scores(self.model.probabilities(rows), exclusive=is_exclusive)
-        return [self._opinion(each) for each in scores]
+        said = self.model.probabilities(rows)
+        scores = self.targets.scores(said, exclusive=self.model.exclusive)
+        elsewhere = said[:, self.targets.places < 0].sum(axis=1)
+        return [self._opinion(*each) for each in zip(scores, elsewhere.tolist(), strict=True)]
 
-    def _opinion(self, scores: Floats) -> Opinion:
+    def _opinion(self, scores: Floats, elsewhere: float) -> Opinion:
         names = self.targets.names
         order = np.argsort(-scores, kind="stable")[:SCORES_KEPT]
         kept = {names[at]: round(float(scores[at]), _DIGITS) for at in order}
         if self.exclusive:
-            classes, score = self._one(scores, int(order[0]))
+            classes, score = self._one(scores, int(order[0]), elsewhere)
         else:
             classes, score = self._many(scores)
         return Opinion(classes, round(min(1.0, max(0.0, score)), _DIGITS), kept)
 
-    def _one(self, scores: Floats, best: int) -> tuple[tuple[str, ...], float]:
+    def _one(self, scores: Floats, best: int, elsewhere: float) -> tuple[tuple[str, ...], float]:
         name, score = self.targets.names[best], float(scores[best])
-        none = 1 - (float(scores.sum()) if self.model.exclusive else score)
         if score < self._least(name):
-            return (), max(none, 1 - score)
-        if self.model.exclusive and none > score:
-            return (), none
+            return (), 1 - score
+        # What rounding in a model of bytes takes from the sum of 1 speaks for no class at all.
+        if self.model.exclusive and elsewhere > score:
+            return (), elsewhere
         return (name,), score
 
     def _many(self, scores: Floats) -> tuple[tuple[str, ...], float]:

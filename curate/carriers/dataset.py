@@ -40,18 +40,28 @@ def balance(
         )
 
     outside: Counter[str] = Counter()
+    n_unsure = 0
 
     def labels(page: list[KeptImage]) -> Mapping[str, Label]:
+        nonlocal n_unsure
         found = people.labels(page)
         for each in found.values():
             outside.update(each.outside)
+            n_unsure += _only_proposed(each)
         return found
 
     table = kept_table(images.kept(db), store.root.name, store.relative, labels, flags)
     chosen = recipe_of(project.settings, people.class_list()) if recipe is None else recipe
+    chosen = chosen if trust is None else replace(chosen, trust=trust)
+    if n_unsure and chosen.trust not in ("human", "consensus"):
+        project.notify(
+            f"{n_unsure:,} {'image has' if n_unsure == 1 else 'images have'} a proposal that is no "
+            "label: its score is below its model's threshold or the one of [label] in "
+            "curate.toml, or neither is set"
+        )
     return pack(
         table,
-        chosen if trust is None else replace(chosen, trust=trust),
+        chosen,
         project.folder,
         dry_run=dry_run,
         near_duplicates_searched=counts.near_duplicates_searched(db),
@@ -62,6 +72,12 @@ def balance(
         outside=dict(outside.most_common()),
         progress=project.progress,
     )
+
+
+def _only_proposed(label: Label) -> bool:
+    """Whether a model's proposal is all that is said, and does not make it a label."""
+    is_silent = label.origin is None and not label.audited and not label.conflict
+    return is_silent and label.proposed_by is not None
 
 
 def recipe_of(settings: Settings, classes: ClassList) -> Recipe:

@@ -75,7 +75,7 @@ class Finder:
         settings: URLs of APIs, size of the images, waits.
         environ: the environment, for keys.
         notify: told, a sentence each, what a person should know.
-        progress: told how many candidates have come.
+        progress: told how many candidates have come, and what is asked again.
         clock: Unix seconds.
         folder: the project's.
     """
@@ -283,6 +283,7 @@ class Finder:
             gbif_url=self._settings.gbif.url,
             contact=self._settings.fetch.contact,
             notify=self._notify,
+            progress=self._progress,
             clock=self._clock,
             max_wait_s=self._settings.fetch.max_wait_s,
             path=request.path,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.assist.evaluate import Evaluation, evaluate_exclusive, evaluate_multilabel
-from curate.carriers.lessons import Lessons, apart_from, collect
+from curate.carriers.lessons import Lessons, apart_from, collect, said_left_out
 from curate.catalog import proposals as rows
 from curate.catalog import trainings
 from curate.errors import StoreError, UsageError
@@ -112,10 +112,10 @@ def grade_model(project: ProjectFolder, request: GradeRequest) -> Graded:
 
 
 def _nothing(lessons: Lessons) -> UsageError:
-    why = ", ".join(f"{n:,} {reason}" for reason, n in lessons.left_out.items())
+    why = ", ".join(said_left_out(lessons.left_out))
     return UsageError(
         "there are no labelled images to measure this model on"
-        + (f" (left out: {why})" if why else ""),
+        + (f": left out are {why}" if why else ""),
         "label images that it has not learned from, e.g. `curate queue random`, or see what "
         "`curate train` says of held-out folds"
         if "trained_on" in lessons.left_out

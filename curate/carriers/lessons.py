@@ -41,6 +41,20 @@ TRUSTED: Mapping[str, tuple[Origin, ...]] = {
 DEFAULT_TRUST = "consensus"
 
 
+LEFT_OUT = {
+    "trained_on": "that the model was trained on",
+    "held_out": "of the manifest's validation and test rows, or of the same group",
+    "not_proposed": "that the model was never asked about (give its file with --model)",
+    "small_class": "of classes with too few labels",
+    "unreadable": "that cannot be decoded",
+    "conflict": "with contradicting labels",
+    "rejected": "rejected",
+    "outside": "with classes outside the class list",
+    "unsure": "about which people are unsure",
+}
+"""What each reason to leave a labelled image out means."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lessons:
     """Labelled images."""
@@ -98,6 +112,14 @@ class _Row:
     format: str
     groups: tuple[str, ...]
     classes: tuple[str, ...]
+
+
+def said_left_out(left_out: Mapping[str, int]) -> list[str]:
+    """Say in words how many labelled images were left out for each reason."""
+    return [
+        f"{n:,} {'image' if n == 1 else 'images'} {LEFT_OUT.get(why, why.replace('_', ' '))}"
+        for why, n in left_out.items()
+    ]
 
 
 def collect(project: ProjectFolder, trust: str | None = None) -> Lessons:

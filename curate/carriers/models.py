@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.assist.model import Model, Wish
 from curate.carriers.dataset import balance
+from curate.catalog import class_lists
 from curate.catalog import proposals as rows
 from curate.catalog.database import MEMORY
 from curate.catalog.proposals import ModelRow
@@ -40,6 +41,8 @@ class PrelabelRequest:
     """What is known of it."""
     map: Path | None = None
     """A file from the model's classes to the project's."""
+    own_classes: bool = False
+    """Propose the model's classes, whatever the project's are."""
     threshold: float | None = None
     """Score from which a class is proposed; None: as the model says, else by the class list."""
     manifest: str | None = None
@@ -113,31 +116,47 @@ class Models:
         return open_model(path, wish)
 
     def judge(
-        self, model: Model, *, file: Path | None = None, threshold: float | None = None
+        self,
+        model: Model,
+        *,
+        file: Path | None = None,
+        own: bool = False,
+        threshold: float | None = None,
     ) -> tuple[Judge, str]:
         """Return what turns a model's answers into proposals for this project's classes.
 
         Args:
             model: the model.
             file: a map from its classes to the project's.
+            own: propose its classes, whatever the project's are.
             threshold: score from which a class is proposed.
 
         Returns:
             The judge, and a sentence about what was guessed, or nothing.
 
         Raises:
-            UsageError: its classes and the project's have nothing in common.
+            UsageError: its classes and the project's have nothing in common, or its own are
+                asked for where others are set.
         """
         from curate.assist.mapping import choose
         from curate.assist.prelabel import Judge, thresholds_for
 
         if threshold is not None and not 0 <= threshold <= 1:
             raise UsageError(f"--threshold {threshold:g} is not between 0 and 1")
-        wanted = self.project.people.class_list()
+        people = self.project.people
+        wanted = people.class_list()
+        # What people call images where nothing else names classes does not narrow a model down.
+        names = wanted.names if wanted.is_set or class_lists.hinted(people.db) else ()
+        if own and wanted.is_set:
+            raise UsageError(
+                "--own-classes proposes what the class list has not, which does not count",
+                "say which is which with --map FILE.csv, or change the list: `curate classes set`",
+            )
         targets, told = choose(
-            model.classes, model.n_classes, wanted.names, is_set=wanted.is_set, file=file
+            model.classes, model.n_classes, names, is_set=wanted.is_set, file=file, own=own
         )
-        exclusive = wanted.exclusive if wanted.names else model.exclusive
+        # Hints do not say whether an image has one class; a model does.
+        exclusive = wanted.exclusive or (model.exclusive and not wanted.is_set)
         least = thresholds_for(model, targets.names, threshold, exclusive=exclusive)
         return Judge(model, targets, exclusive, least), told
 
@@ -154,7 +173,9 @@ class Models:
         project = self.project
         only = self._only(request)
         model = self.open(request.model, request.wish)
-        judge, told = self.judge(model, file=request.map, threshold=request.threshold)
+        judge, told = self.judge(
+            model, file=request.map, own=request.own_classes, threshold=request.threshold
+        )
         guesses = tuple(each for each in (*model.guesses, told) if each)
         for each in guesses:
             project.notify(f"{request.model.name}: {each}")
@@ -163,6 +184,7 @@ class Models:
         wanted = _Wanted(project, row, request, only)
         total = min(wanted.total, request.limit or wanted.total)
         made: list[Proposal] = []
+        project.progress("prelabel", 0, total)
         for proposal in self._proposed(judge, wanted.images(), request.limit):
             count.add(proposal)
             if proposal is not None:
@@ -170,9 +192,8 @@ class Models:
             if len(made) >= KEPT_TOGETHER:
                 self._write(made, request)
                 made.clear()
-                project.progress("prelabel", count.seen, total)
+            project.progress("prelabel", count.seen, total)
         self._write(made, request)
-        project.progress("prelabel", count.seen, total)
         return PrelabelResult(
             model=row,
             guesses=guesses,

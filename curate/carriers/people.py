@@ -6,6 +6,7 @@ there, rules and arithmetic from here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -267,6 +268,18 @@ class People:
 
         return count_outside(self.decided(), names)
 
+    def annotated(self) -> Mapping[str, int]:
+        """Return how many images people have given each class, by its name of now; sorted."""
+        last = rows.last_id(self.db)
+        known = self._known.get("annotated")
+        if known is None or known[0] != last:
+            renames, found = self.renames(), Counter[str]()
+            for _, group in groupby(rows.labelled(self.db), key=lambda row: row[0]):
+                found.update({renames.name(name, at) for _, at, names in group for name in names})
+            known = self._known["annotated"] = (last, dict(sorted(found.items())))
+        annotated: Mapping[str, int] = known[1]
+        return annotated
+
     def pace(self) -> Pace:
         """Return how long people take, and what they correct."""
         from curate.label.pace import pace
@@ -312,14 +325,16 @@ class People:
         return renames
 
     def class_list(self) -> ClassList:
-        """Return the classes: as set, else of curate.toml, else those that the hints name."""
+        """Return the classes: as set, else of curate.toml, else what hints and people name."""
         renames = self.renames()
         chosen = class_lists.newest(self.db)
         if chosen is not None:
             return replace(chosen, names=renames.ordered(chosen.names, chosen.after_id))
         given = self.settings.classes
-        names = given.names or class_lists.hinted(self.db)
-        return ClassList(0, renames.ordered(names), bool(given.exclusive), bool(given.names))
+        names = renames.ordered(given.names or class_lists.hinted(self.db))
+        if not given.names:
+            names = tuple(dict.fromkeys((*names, *self.annotated())))
+        return ClassList(0, names, bool(given.exclusive), bool(given.names))
 
     def proposals(self, image_ids: Iterable[str]) -> dict[str, Proposal | None]:
         """Return the newest model's proposal for each image; None where there is none."""

@@ -36,6 +36,19 @@ BLIND = "blind"
 are in besides."""
 DISAGREEMENTS = "disagreements"
 """Images about which people contradict each other: `People.queue_disagreements`."""
+ALL_DECIDED = (
+    "no image waits to be decided about: `curate fetch` or `curate import` gets more, `curate "
+    "audit` shows those that are decided"
+)
+NONE_DOUBTED = (
+    "a model that was trained without them doubts none of the labels: ask again when more images "
+    "are labelled, or look at some with `curate audit`"
+)
+NONE_CONTRADICTED = (
+    "people contradict each other about no image: `curate label --overlap 2` lets two decide "
+    "about the same ones"
+)
+"""What to say of a queue that is empty."""
 PAGE = 2000
 SPARE = 4
 """Candidates kept for each image wanted, to choose from different groups."""
@@ -81,8 +94,12 @@ def make(
     if name == DISAGREEMENTS:
         # Opinions are known already: there is nothing to withhold, and none to leave out.
         people = project.people
-        return Made(name, _contradicted(people) if dry_run else people.queue_disagreements(), 0)
+        found = _contradicted(people) if dry_run else people.queue_disagreements()
+        return Made(name, found, 0, "" if found else NONE_CONTRADICTED)
     rows, note = QUEUES[name](project, wanted, seed, backbone)
+    if not rows:
+        why = NONE_DOUBTED if name == "suspects" else ALL_DECIDED
+        note = f"{why}; {note}" if note else why
     share = 1.0 if name == "random" else given.blind
     rows = [replace(each, blind=is_blind(each.image_id, share)) for each in rows[:wanted]]
     if not dry_run:

@@ -87,6 +87,15 @@ def all_decisions(db: Database) -> Iterator[list[tuple[int, Annotation]]]:
         yield page
 
 
+def labelled(db: Database) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    """Yield image id, row number and classes of each label in force, ordered by image id."""
+    for image_id, number, text in db.execute(
+        "SELECT decisions.image_id, annotation_id, classes FROM decisions CROSS JOIN annotations "
+        "ON annotations.id = annotation_id WHERE kind = 'label' ORDER BY decisions.image_id"
+    ):
+        yield image_id, number, _names(text) or ()
+
+
 def history(db: Database, after: int = 0) -> Iterator[list[tuple[int, Annotation]]]:
     """Yield every row of the ledger in pages, in order of arrival, with its number."""
     sql = f"SELECT id, {_COLUMNS} FROM annotations WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - our own columns

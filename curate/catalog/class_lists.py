@@ -22,7 +22,8 @@ class ClassList:
     exclusive: bool
     """An image has one class at most."""
     is_set: bool = False
-    """Somebody chose these names: others do not count. False: they are what the hints say."""
+    """Somebody chose these names: others do not count. False: they are what the hints say, and
+    after them what people have called images besides."""
     after_id: int = 0
     """The newest annotation when the list was set: later renames apply to its names."""
 

@@ -61,10 +61,7 @@ def list_classes(session: Session) -> ExitCode:
     with session.project() as project:
         chosen = project.people.class_list()
         _, hinted, _ = project.status()
-        annotated: dict[str, int] = {}
-        for decisions in project.people.decided():
-            for name in {name for each in decisions for name in each.classes or ()}:
-                annotated[name] = annotated.get(name, 0) + 1
+        annotated = project.people.annotated()
         outside = _outside(project, chosen)
     images = {each.name: each.images for each in hinted}
     reserve = {each.name: each.pending for each in hinted}
@@ -238,6 +235,8 @@ def _said(chosen: ClassList) -> str:
     n = len(chosen.names)
     kind = "one for each image" if chosen.exclusive else "several for an image are possible"
     if not chosen.is_set:
-        return f"{n} classes, as the hints name them; {kind}: `curate classes set` settles it"
+        return (
+            f"{n} classes, as hints and people name them; {kind}: `curate classes set` settles it"
+        )
     where = f"version {chosen.version}" if chosen.version else "from curate.toml"
     return f"{n} classes, {where}; {kind}"

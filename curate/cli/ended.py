@@ -65,10 +65,12 @@ def show_result(
 
     run = _run(before, result)
     classes = list(result.classes)
-    document = status_json(result.counts, classes, dict(result.skipped), *troubles_of(project))
+    annotated = project.people.annotated() if result.counts.annotated else {}
+    troubles = troubles_of(project)
+    document = status_json(result.counts, classes, dict(result.skipped), *troubles, annotated)
     session.show(
         {**document, "run": asdict(run), **(added or {})},
-        lambda console: draw_status(console, result.counts, classes, result.skipped),
+        lambda console: draw_status(console, result.counts, classes, result.skipped, annotated),
     )
     if not session.as_json:
         _say_run(session, run, result.counts.total - before.total)

@@ -21,18 +21,6 @@ SHOWN = 20
 """Classes printed for a person; `--json` has all."""
 CONFUSED = 5
 """Pairs of classes that are named as confused."""
-LEFT_OUT = {
-    "trained_on": "that the model was trained on",
-    "held_out": "of the manifest's validation and test rows, or of the same group",
-    "not_proposed": "that the model was never asked about (give its file with --model)",
-    "small_class": "of classes with too few labels",
-    "unreadable": "that cannot be decoded",
-    "conflict": "with contradicting labels",
-    "rejected": "rejected",
-    "outside": "with classes outside the class list",
-    "unsure": "about which people are unsure",
-}
-"""What each reason to leave a labelled image out means."""
 
 ModelOption = Annotated[
     str | None,
@@ -96,10 +84,9 @@ def evaluation_lines(document: Mapping[str, Any]) -> list[str]:
 
 def left_out_lines(left_out: Mapping[str, int]) -> list[str]:
     """Say which labelled images were left out, and why."""
-    return [
-        f"left out: {n:,} images {LEFT_OUT.get(why, why.replace('_', ' '))}"
-        for why, n in left_out.items()
-    ]
+    from curate.carriers.lessons import said_left_out
+
+    return [f"left out: {each}" for each in said_left_out(left_out)]
 
 
 def confused_lines(document: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 
 from curate.cli import options as opt
 from curate.cli.asking import SearchFlags
+from curate.cli.progress import Bars
 from curate.cli.session import Session, command
 from curate.cli.tables import draw_table, human_bytes, human_seconds
 from curate.errors import ExitCode, UsageError
@@ -72,7 +73,8 @@ def plan(
         "balance.min_per_class": min_per_class,
         "balance.max_per_class": max_per_class,
     }
-    with session.project(flags, may_be_new=request.source_name is not None) as project:
+    is_search = request.source_name is not None
+    with Bars(session) as bars, session.project(flags, bars, may_be_new=is_search) as project:
         made = project.plan(request, sample=sample, budget_bytes=_bytes(budget), seed=seed or 0)
     if picture is not None and not dry_run:
         from curate.report.planpicture import write_picture

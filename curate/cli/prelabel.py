@@ -50,6 +50,10 @@ MapOption = Annotated[
         show_default=False,
     ),
 ]
+OwnOption = Annotated[
+    bool,
+    typer.Option("--own-classes", help="Propose its classes, whatever those of the folders are."),
+]
 OutputsOption = Annotated[
     str | None,
     typer.Option(
@@ -135,6 +139,7 @@ def prelabel(
     model: ModelOption,
     known: ModelFlags,
     map_: MapOption = None,
+    own_classes: OwnOption = False,
     threshold: ThresholdOption = None,
     manifest: ManifestOption = None,
     limit: LimitOption = None,
@@ -147,10 +152,13 @@ def prelabel(
     """
     from curate.carriers.models import PrelabelRequest
 
+    if own_classes and map_ is not None:
+        raise UsageError("--map and --own-classes exclude each other", "give one of them")
     request = PrelabelRequest(
         model=model,
         wish=known.wish(),
         map=map_,
+        own_classes=own_classes,
         threshold=threshold,
         manifest=manifest,
         limit=limit,

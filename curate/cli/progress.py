@@ -19,11 +19,11 @@ class Bars:
     """A `curate.progress.Progress` that draws one bar for each stage on stderr.
 
     Args:
-        session: nothing is drawn if it is quiet, or if stderr is not a terminal.
+        session: nothing is drawn if it is quiet or answers in JSON, or if stderr is no terminal.
     """
 
     def __init__(self, session: Session) -> None:
-        self._on = sys.stderr.isatty() and not session.quiet
+        self._on = sys.stderr.isatty() and not session.quiet and not session.as_json
         self._rich: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._drawn_at = 0.0

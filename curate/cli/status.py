@@ -83,13 +83,14 @@ def status(
         if excluded:
             return _list_excluded(session, project, counts)
         pays = project.learning.pays() if counts.annotated else None
+        annotated = project.people.annotated() if counts.annotated else {}
         hosts, disputed = troubles_of(project)
-    document = status_json(counts, classes, skipped, hosts, disputed)
+    document = status_json(counts, classes, skipped, hosts, disputed, annotated)
     if pays is not None:
         document["pays"] = pays.to_json()
 
     def draw(console: Console) -> None:
-        draw_status(console, counts, classes, skipped)
+        draw_status(console, counts, classes, skipped, annotated)
         draw_troubles(console, hosts, disputed)
         draw_imbalance(console, classes)
         if pays is not None:
@@ -209,7 +210,11 @@ def _say_if_new(session: Session, project: Project) -> None:
 
 
 def draw_status(
-    console: Console, counts: Counts, classes: list[ClassCount], skipped: Mapping[str, int]
+    console: Console,
+    counts: Counts,
+    classes: list[ClassCount],
+    skipped: Mapping[str, int],
+    annotated: Mapping[str, int],
 ) -> None:
     """Draw candidates by outcome and images by class.
 
@@ -218,6 +223,7 @@ def draw_status(
         counts: candidates and images.
         classes: images by class hint.
         skipped: rows of sources that gave no candidate, by reason.
+        annotated: images by the class that people gave them.
     """
     outcomes = [
         ("stored", counts.stored),
@@ -232,11 +238,7 @@ def draw_status(
     if skipped:
         parts = ", ".join(f"{reason} {n:,}" for reason, n in sorted(skipped.items()))
         console.print(f"rows that gave no candidate: {parts}", markup=False)
-    named = [each for each in classes if each.name]
-    if named:
-        console.print()
-        rows = [(each.name, each.images, each.quota, each.pending) for each in named]
-        draw_table(console, ("class", "images", "wanted", "in reserve"), rows)
+    _draw_classes(console, [each for each in classes if each.name], annotated)
     excluded = "".join(f", {n:,} excluded as {reason}" for reason, n in counts.excluded.items())
     size = human_bytes(counts.n_bytes)
     console.print(f"\n{counts.kept:,} images kept{excluded}; {size} in all", markup=False)
@@ -249,6 +251,23 @@ def draw_status(
     if counts.proposals:
         models = _many(counts.models, "model")
         console.print(f"{_many(counts.proposals, 'proposal')} by {models}")
+
+
+def _draw_classes(
+    console: Console, classes: Sequence[ClassCount], annotated: Mapping[str, int]
+) -> None:
+    """Draw images by class hint; with what people gave them, and classes of theirs alone."""
+    hinted = {each.name for each in classes}
+    rows: list[tuple[str | int | None, ...]] = [
+        (each.name, each.images, each.quota, each.pending, annotated.get(each.name, 0))
+        for each in classes
+    ]
+    rows += [(name, 0, None, 0, n) for name, n in annotated.items() if name not in hinted]
+    if rows:
+        console.print()
+        heads = ("class", "images", "wanted", "in reserve", "annotated")
+        n_columns = len(heads) if annotated else len(heads) - 1
+        draw_table(console, heads[:n_columns], [row[:n_columns] for row in rows])
 
 
 def draw_troubles(console: Console, hosts: Sequence[Trouble], disputed: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def status_json(
     skipped: dict[str, int],
     hosts: Sequence[Trouble] = (),
     disputed: int = 0,
+    annotated: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return what `fetch --json` and `status --json` print.
 
@@ -26,6 +28,7 @@ def status_json(
         skipped: rows of sources that gave no candidate, by reason.
         hosts: those that fail, the most first.
         disputed: images and candidates to which one source gives different classes.
+        annotated: images by the class that people gave them.
     """
     return {
         "candidates": {
@@ -43,6 +46,7 @@ def status_json(
             "total": counts.annotations,
             "images": counts.annotated,
             "annotators": counts.annotators,
+            "classes": dict(annotated),
         },
         "proposals": {"total": counts.proposals, "models": counts.models},
         "hosts": [

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from curate.errors import ExitCode, SourceError
+from curate.progress import Progress, silent
 from curate.records import Candidate
 
 _CUT = re.compile(r"\+(\d+)$")
@@ -133,6 +134,8 @@ class SourceContext:
     """URL or e-mail address for the User-Agent, so that an API's owner can write to us."""
     notify: Callable[[str], None] = _say_nothing
     """Told, in one sentence each, what a person should know: waits, guesses, gaps."""
+    progress: Progress = silent
+    """Told how often a request that failed by accident has been made again."""
     sleep: Callable[[float], None] = time.sleep
     """Waits for so many seconds."""
     clock: Callable[[], float] = time.time

@@ -1,8 +1,8 @@
 """The one HTTP session for APIs: timeouts always, retries with reason, an honest name.
 
 Two layers, by who has to know. The transport adapter repeats what failed by accident
-(connect, read, 5xx) with jittered back-off, silently. A 429 is a message to the user, so
-`get_patiently` above it says so, waits as long as Retry-After asks if that is within
+(connect, read, 5xx) with jittered back-off, and tells only progress. A 429 is a message to
+the user, so `get_patiently` above it says so, waits as long as Retry-After asks if that is within
 `max_wait_s`, and otherwise gives up with the time to come back. Keys travel in a header
 given per request: requests drops `Authorization` when a redirect leaves the origin, and
 the session's own auth hook keeps a netrc entry from replacing it.
@@ -28,6 +28,8 @@ Params = Mapping[str, str | int | Sequence[str]]
 
 TRANSIENT_STATUSES = (500, 502, 503, 504, 522, 524)
 MAX_RETRIES = 4
+TRYING_AGAIN = "no answer, trying again"
+"""The stage of `progress` that counts retries."""
 MAX_PAUSES = 10
 """How often in a row one request may be told 429 before we take it for a refusal."""
 
@@ -76,7 +78,9 @@ class _Retry(Retry):
             (self.get_retry_after(response) or 0) > self._context.max_wait_s
         )
         policy = self.new(total=0) if spent else self
-        return Retry.increment(policy, method, url, response, *args, **kwargs)
+        left = Retry.increment(policy, method, url, response, *args, **kwargs)
+        self._context.progress(TRYING_AGAIN, len(left.history), MAX_RETRIES)
+        return left
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         asked_s = self.get_retry_after(response) if response is not None else None

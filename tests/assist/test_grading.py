@@ -19,7 +19,9 @@ from tests.assist.scenery import Person
 
 def test_a_model_is_not_measured_on_what_it_was_trained_on(trained: Person) -> None:
     learning = trained.project.learning
-    with pytest.raises(UsageError, match=r"no labelled images .* 30 trained_on") as caught:
+    with pytest.raises(
+        UsageError, match=r"no labelled images .* 30 images that the model was trained on"
+    ) as caught:
         learning.evaluate(GradeRequest())
     assert "held-out folds" in caught.value.hint
     fresh = sorted(trained.truth.keys() - set(trained.some_of_each(6)))[:20]
@@ -63,7 +65,7 @@ def test_a_file_is_asked_where_it_has_proposed_nothing(trained: Person) -> None:
     trained.decide(fresh)
     known = project.learning.evaluate(GradeRequest())
     project.db.execute("DELETE FROM proposals")
-    with pytest.raises(UsageError, match="12 not_proposed"):
+    with pytest.raises(UsageError, match="12 images that the model was never asked about"):
         project.learning.evaluate(GradeRequest())
     asked = project.learning.evaluate(GradeRequest(str(project.folder / OUT)))
     assert asked.evaluation == known.evaluation
@@ -85,7 +87,7 @@ def test_the_test_rows_of_a_manifest_are_what_it_is_measured_on(
     assert test == graded
     assert 8 <= graded.evaluation.n <= 24
     assert "trained_on" not in graded.left_out
-    with pytest.raises(UsageError, match="trained_on"):
+    with pytest.raises(UsageError, match="was trained on"):
         project.learning.evaluate(GradeRequest(manifest="v0001", split="train"))
     with pytest.raises(UsageError, match="no split"):
         project.learning.evaluate(GradeRequest(manifest="v0001", split="exam"))
@@ -109,6 +111,15 @@ def test_a_renamed_class_is_still_right(trained: Person) -> None:
     after = trained.project.learning.evaluate(GradeRequest())
     assert after.evaluation.accuracy == before.evaluation.accuracy > 0.5
     assert "town" in after.evaluation.classes
+
+
+def test_nothing_to_measure_on_is_said_in_plain_words(trained: Person) -> None:
+    n = len(trained.some_of_each(6))
+    with pytest.raises(UsageError) as refused:
+        trained.project.learning.evaluate(GradeRequest())
+    said = refused.value.message
+    assert said.endswith(f": left out are {n} images that the model was trained on")
+    assert "(" not in said
 
 
 def test_a_page_shows_the_mistakes(trained: Person, tmp_path: Path) -> None:

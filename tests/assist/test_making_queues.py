@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from curate import Project
+from curate.carriers.queueing import ALL_DECIDED, NONE_DOUBTED
 from curate.catalog.queues import queue_sizes, read_queue
 from curate.config import LearningSettings, Settings
 from curate.errors import UsageError
@@ -77,6 +78,20 @@ def test_the_random_queue_is_blind_and_one_seed_is_one_queue(person: Person) -> 
     assert read_queue(project.db, "random") == first
     project.learning.make_queue("random", 12, seed=6)
     assert read_queue(project.db, "random") != first
+
+
+def test_an_empty_queue_says_why(person: Person, backbone: Path) -> None:
+    project = person.project
+    assert "about no image" in project.learning.make_queue("disagreements").note
+    person.decide(person.truth)
+    project.learning.make_queue("random")
+    person.decide(
+        [each.image_id for each in read_queue(project.db, "random")], said=lambda _id: ("beach",)
+    )
+    made = project.learning.make_queue("random")
+    assert (made.n, made.note) == (0, ALL_DECIDED)
+    doubted = project.learning.make_queue("suspects", backbone=backbone)
+    assert (doubted.n == 0) == (NONE_DOUBTED in doubted.note)
 
 
 def test_a_share_of_what_waits_is_blind_whatever_queue_it_is_in(trained: Person) -> None:

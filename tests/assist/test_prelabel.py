@@ -37,13 +37,18 @@ def test_the_same_names_need_no_words() -> None:
     assert targets.to_json(("a", "b", "")) == {"a": "a", "b": "b"}
 
 
-def test_nothing_in_common_is_refused_where_classes_were_chosen() -> None:
-    with pytest.raises(UsageError, match="is one of the project's"):
-        choose(OWN, 5, ("beach", "city"), is_set=True)
+@pytest.mark.parametrize("is_set", [True, False])
+def test_nothing_in_common_is_refused(is_set: bool) -> None:
+    said = "none of the model's 5 classes .* is one of the project's 2"
+    with pytest.raises(UsageError, match=said) as refused:
+        choose(OWN, 5, ("beach", "city"), is_set=is_set)
+    assert "--map FILE.csv" in refused.value.hint
+    assert ("--own-classes" in refused.value.hint) is not is_set
 
 
-def test_hints_give_way_to_the_models_own_classes() -> None:
-    targets, told = choose(OWN[:3], 3, ("beach",), is_set=False)
+@pytest.mark.parametrize(("wanted", "own"), [((), False), (("beach", "tabby"), True)])
+def test_the_models_own_classes(wanted: tuple[str, ...], own: bool) -> None:
+    targets, told = choose(OWN[:3], 3, wanted, is_set=False, own=own)
     assert set(targets.names) == set(OWN[:3])
     assert "the model's own" in told
 
@@ -52,8 +57,9 @@ def test_outputs_without_names_are_in_the_order_of_folders() -> None:
     targets, told = choose(None, 2, ("dog", "cat"), is_set=True)
     assert pairs(targets) == {0: "cat", 1: "dog"}
     assert "give --names" in told
-    with pytest.raises(UsageError, match="3 outputs without names"):
+    with pytest.raises(UsageError, match="3 outputs without names") as refused:
         choose(None, 3, ("dog", "cat"), is_set=True)
+    assert "curate train --backbone" in refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -130,6 +136,12 @@ def test_none_is_proposed_where_it_is_likelier(tmp_path: Path) -> None:
     assert (second.classes, second.score) == (("a",), 0.5)
 
 
+def test_what_rounding_takes_from_the_sum_is_no_answer(tmp_path: Path) -> None:
+    one = judge(tmp_path, [0, 1, 2], exclusive=True)
+    (found,) = one.opinions(rows([0.25, 0.125, 0.0625]))
+    assert (found.classes, found.score) == (("a",), 0.25)
+
+
 def test_below_the_threshold_nothing_is_proposed(tmp_path: Path) -> None:
     one = judge(tmp_path, [0, 1, 2], exclusive=True, least=0.8)
     assert one.opinions(rows([0.7, 0.2, 0.1]))[0].classes == ()
@@ -178,7 +190,7 @@ def test_scores_go_where_the_map_says(scores: list[list[float]], places: list[in
 
 
 def test_a_map_written_as_the_settings_keep_it_reads_the_same(tmp_path: Path) -> None:
-    targets, _ = choose(("a", "b", "c"), 3, ("x", "y"), is_set=False)
+    targets, _ = choose(("a", "b", "c"), 3, (), is_set=False)
     assert targets.to_json(("a", "b", "c")) == {}
     file = tmp_path / "m.json"
     file.write_text(json.dumps({"a": "x", "c": "y"}))

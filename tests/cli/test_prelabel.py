@@ -98,6 +98,18 @@ def test_a_limit_and_then_the_rest(project: Path, model: Path) -> None:
     assert (anew.proposed, anew.before) == (24, 0)
 
 
+def test_progress_moves_with_every_image(project: Path, model: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+
+    def listen(stage: str, done: int, total: int | None = None, **_counts: int) -> None:
+        if stage == "prelabel":
+            told.append((done, total))
+
+    with Project(project, progress=listen) as opened:
+        opened.models.prelabel(PrelabelRequest(model))
+    assert told == [(done, 24) for done in range(25)]
+
+
 def test_stopped_in_the_middle_it_goes_on_there(
     project: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +165,52 @@ def test_a_file_that_is_gone_is_counted_and_tried_again(project: Path, model: Pa
     assert (said.code, said.document["proposed"]) == (0, 1)
 
 
+def test_classes_of_folders_are_not_replaced_by_a_models(
+    made: Path, tmp_path: Path, model: Path
+) -> None:
+    pictures = photos(tmp_path / "photos")
+    for name, first in (("warm", "red"), ("cold", "blue")):
+        (pictures / name).mkdir()
+        for each in pictures.glob(f"{first}*.png"):
+            each.rename(pictures / name / each.name)
+    folder = tmp_path / "hinted"
+    assert curate("-C", folder, "import", pictures, "--quiet").code == 0
+    ask = ("-C", folder, "prelabel", "--model", model, "--preset", "unit")
+    refused = curate(*ask, "--quiet")
+    assert refused.code == 2
+    assert "none of the model's 3 classes (red, green, blue) is one of the project's 2" in (
+        refused.err
+    )
+    assert refused.err.count("\n") == 1
+    assert proposed(folder) == {}
+    own = curate(*ask, "--own-classes", "--json").document
+    assert (own["classes"], own["none"]) == ({"blue": 8, "green": 8, "red": 8}, 0)
+    both = curate(*ask, "--own-classes", "--map", "m.csv")
+    assert (both.code, "exclude each other" in both.err) == (2, True)
+    listed = curate("-C", made, "prelabel", "--model", model, "--own-classes")
+    assert (listed.code, "does not count" in listed.err) == (2, True)
+
+
+def test_an_unsure_softmax_still_proposes_its_best_unless_a_threshold_is_given(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "bare"
+    assert curate("-C", folder, "import", photos(tmp_path / "photos"), "--quiet").code == 0
+    unsure = saved(classifier(weights=0.3 * np.eye(3)), tmp_path / "unsure.onnx")
+    names = tmp_path / "names.txt"
+    names.write_text("red\ngreen\nblue\n")
+    ask = ("-C", folder, "prelabel", "--model", unsure, "--preset", "unit", "--names", names)
+    best = curate(*ask, "--json").document
+    assert (best["classes"], best["none"]) == ({"blue": 8, "green": 8, "red": 8}, 0)
+    cut = curate(*ask, "--threshold", "0.5", "--json").document
+    assert cut["none"] == 24
+    with Project(folder) as opened, opened.people.ledger() as ledger:
+        image_id = next(iter(proposed(folder)))
+        ledger.add([Annotation("k", Kind.LABEL, "ann", 1.0, image_id=image_id, classes=("red",))])
+    again = curate(*ask, "--json").document
+    assert list(again["classes"]) == ["blue", "green", "red"]  # what one person says narrows none
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
@@ -178,6 +236,19 @@ def test_no_project_yet_leaves_no_trace(tmp_path: Path, model: Path) -> None:
         result = opened.models.prelabel(PrelabelRequest(model))
     assert result.proposed == 0
     assert not (tmp_path / "none").exists()
+
+
+def test_balance_says_why_a_proposal_is_no_label(project: Path, model: Path) -> None:
+    ask = ("-C", project, "prelabel", "--model", model, "--preset", "unit", "--quiet")
+    assert curate(*ask).code == 0
+    trusting = curate("-C", project, "balance", "--trust", "model", "--dry-run")
+    assert "24 images have a proposal that is no label" in trusting.err
+    people_only = curate("-C", project, "balance", "--trust", "human", "--dry-run")
+    assert "is no label" not in people_only.err
+    with (project / "curate.toml").open("a") as file:
+        file.write("[label]\nthreshold = 0.5\n")
+    sure = curate("-C", project, "balance", "--trust", "model", "--dry-run")
+    assert (sure.code, "is no label" in sure.err) == (0, False)
 
 
 def test_a_manifests_next_version_has_the_proposals(project: Path, model: Path) -> None:

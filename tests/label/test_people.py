@@ -95,6 +95,21 @@ def test_the_class_list_is_set_or_in_the_settings_or_what_hints_say(tmp_path: Pa
         assert (found.version, found.names, found.exclusive) == (1, ("c",), False)
 
 
+def test_classes_that_only_people_name_are_classes_unless_a_list_is_set(tmp_path: Path) -> None:
+    with project(tmp_path, 3, "hint") as here:
+        people = here.people
+        add(people, label(0, "pier"), label(1, "Pier"), label(2, "hint"), said(2, Kind.REJECT))
+        assert people.class_list().names == ("hint", "Pier", "pier")
+        people.rename({"Pier": "pier"}, "ada")
+        add(people, label(2, "dune", by="bob"))
+        assert people.class_list() == ClassList(0, ("hint", "dune", "pier"), False)
+        assert people.annotated() == {"dune": 1, "pier": 2}
+        add(people, undo("bob-2-dune", by="bob"))
+        assert people.class_list().names == ("hint", "pier")
+        people.set_classes(["hint"], exclusive=False)
+        assert people.class_list().names == ("hint",)
+
+
 def test_people_who_disagree_are_a_conflict_or_a_consensus_as_configured(tmp_path: Path) -> None:
     with project(tmp_path, 2) as here:
         add(here.people, label(0, "a"), label(0, "a", by="bob"), label(0, "b", by="eve"))

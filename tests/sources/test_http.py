@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -58,6 +59,18 @@ def test_what_fails_by_accident_is_asked_again() -> None:
     assert response.status_code == 200
     assert 1 <= len(clock.slept) <= 3
     assert all(0 < wait <= 30.5 for wait in clock.slept)
+
+
+def test_progress_is_told_what_is_asked_again() -> None:
+    told: list[tuple[str, int, int | None]] = []
+
+    def listen(stage: str, done: int, total: int | None = None, **_counts: int) -> None:
+        told.append((stage, done, total))
+
+    context = replace(Clock().context(), progress=listen)
+    with serving(lambda n, _: (503, {}, b"") if n < 3 else (200, {}, b"{}")) as url:
+        http.get(http.make_session(context), url, "X")
+    assert told == [(http.TRYING_AGAIN, 1, 4), (http.TRYING_AGAIN, 2, 4)]
 
 
 def test_a_503_waits_as_long_as_it_says() -> None:
