@@ -151,7 +151,12 @@ def test_a_ledger_goes_out_and_in_unchanged(folder: Path, tmp_path: Path) -> Non
     assert run(other, "annotations", "import", tmp_path / "a.jsonl")["added"] == 0
     said = curate("annotations", "export", "-C", other)
     assert said.out.encode() == (tmp_path / "a.jsonl").read_bytes()
-    assert run(other, "status")["annotations"] == {"total": 3, "images": 2, "annotators": 2}
+    assert run(other, "status")["annotations"] == {
+        "total": 3,
+        "images": 2,
+        "annotators": 2,
+        "classes": {"shore": 1},
+    }
 
 
 def test_a_bad_line_is_one_error_and_nothing_is_imported(folder: Path, tmp_path: Path) -> None:
