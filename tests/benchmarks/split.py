@@ -110,14 +110,14 @@ CASES: Final = (
     Case(
         "20 classes, one each, 10 % in groups",
         lambda n: long_tail(n, 20),
-        1_000_000,
+        200_000,
         100_000,
         ("curate", "StratifiedGroupKFold", "train_test_split"),
     ),
     Case(
         "20 classes, one each, nearly all in groups",
         lambda n: long_tail(n, 20, 0.95),
-        1_000_000,
+        200_000,
         100_000,
         ("curate", "StratifiedGroupKFold"),
     ),
