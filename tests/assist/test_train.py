@@ -84,7 +84,7 @@ def test_a_model_never_lies_there_without_the_note_of_what_it_learned_from(
     with Project(folder) as project:
         learned = trainings.trained_on(project.db, sha256_file(folder / OUT))
         assert learned == set(known)
-        with pytest.raises(UsageError, match="trained_on"):
+        with pytest.raises(UsageError, match="that the model was trained on"):
             project.learning.evaluate(GradeRequest(str(folder / OUT)))
 
 
