@@ -30,34 +30,27 @@ _WIDTH = len(TEXTS) + 1
 
 
 def insert(
-    db: Database, into: str, constant: list[Any], width: int, values: list[Any], tail: str = ""
+    db: Database, into: str, constant: list[str], width: int, values: list[Any], tail: str = ""
 ) -> None:
     """Insert rows, many to a statement.
 
     Args:
         db: the catalog.
         into: the table, perhaps with its columns.
-        constant: the first values of all rows.
+        constant: the first values of all rows, as SQL writes them.
         width: how many values follow in each.
         values: these, row after row, n_rows x width.
         tail: what follows the rows, e.g. what a conflict does.
     """
     step = ROWS * width
     whole = len(values) - len(values) % step
+    row = f"({', '.join([*constant, *'?' * width])})"
     for n_rows, start, stop in ((ROWS, 0, whole), (1, whole, len(values))):
         length = n_rows * width
-        rows = ", ".join(_row(len(constant), width, i) for i in range(n_rows))
         db.many(
-            f"INSERT INTO {into} VALUES {rows} {tail}",  # noqa: S608 - numbers
-            (constant + values[i : i + length] for i in range(start, stop, length)),
+            f"INSERT INTO {into} VALUES {', '.join([row] * n_rows)} {tail}",  # noqa: S608 - ours
+            (values[i : i + length] for i in range(start, stop, length)),
         )
-
-
-def _row(n_constant: int, width: int, number: int) -> str:
-    """Return the marks of a row: those that all rows share, and its own."""
-    first = n_constant + number * width + 1
-    marks = (*range(1, n_constant + 1), *range(first, first + width))
-    return f"({', '.join(f'?{each}' for each in marks)})"
 
 
 def insert_candidates(db: Database, search_id: int, columns: CandidateColumns, tail: str) -> int:
@@ -72,8 +65,9 @@ def insert_candidates(db: Database, search_id: int, columns: CandidateColumns, t
     import pyarrow.compute as pc
 
     before, last_shared = largest_id(db, "candidates"), largest_id(db, "shared_meta")
+    source = "'" + columns.source.replace("'", "''") + "'"
     for values in _values(columns, last_shared + 1):
-        insert(db, _INTO, [columns.source, search_id], _WIDTH, values, tail)
+        insert(db, _INTO, [source, str(search_id)], _WIDTH, values, tail)
     n_new = largest_id(db, "candidates") - before
     if n_new == len(columns):
         used = pc.unique(columns.rows.column("shared")).drop_null().to_pylist()
@@ -145,7 +139,7 @@ def insert_hints(
     order = np.argsort(classes, kind="stable")  # the table's order: neighbours share a page
     values = np.column_stack((classes[order], places[order] + first)).ravel().tolist()
     into = "hints (search_id, class_id, candidate_id)"
-    insert(db, into, [search_id], 2, values, "ON CONFLICT DO NOTHING")
+    insert(db, into, [str(search_id)], 2, values, "ON CONFLICT DO NOTHING")
 
 
 def class_names(columns: CandidateColumns) -> set[str]:
