@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Any
 
 from curate.catalog import annotations as ledger_rows
@@ -139,13 +139,12 @@ class Auditing:
         scores: list[float | None] = []
         renames = self.people.renames()
         named = cache(renames.names)
-        for each in chain.from_iterable(pages.offered(self.db)):
-            if self._only is not None and each.image_id not in self._only:
-                continue
-            ids.append(each.image_id)
-            hidden = each.is_blind or each.classes is None
-            proposed.append(None if hidden else named(each.classes or ()))
-            scores.append(None if hidden else each.score)
+        for offered in pages.offered(self.db):
+            wanted = [self._only is None or each in self._only for each in offered.image_ids]
+            ids += compress(offered.image_ids, wanted)
+            classes = compress(offered.classes, wanted)
+            proposed += [None if each is None else named(each) for each in classes]
+            scores += compress(offered.scores, wanted)
         self.grid = Grid(ids, proposed, scores)
         self.grid.set_classes(self.people.class_list().names)
         for page in ledger_rows.all_decisions(self.db):

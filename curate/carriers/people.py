@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from curate import config
 from curate.catalog import annotations as rows
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from curate.label.replay import Renames
     from curate.label.resolve import Evidence, Rules, Verdict
 
+Known = TypeVar("Known")
 DISAGREEMENTS = "disagreements"
 """The queue of images about which people contradict each other."""
 
@@ -270,15 +271,14 @@ class People:
 
     def annotated(self) -> Mapping[str, int]:
         """Return how many images people have given each class, by its name of now; sorted."""
-        last = rows.last_id(self.db)
-        known = self._known.get("annotated")
-        if known is None or known[0] != last:
+
+        def count() -> dict[str, int]:
             renames, found = self.renames(), Counter[str]()
             for _, group in groupby(rows.labelled(self.db), key=lambda row: row[0]):
                 found.update({renames.name(name, at) for _, at, names in group for name in names})
-            known = self._known["annotated"] = (last, dict(sorted(found.items())))
-        annotated: Mapping[str, int] = known[1]
-        return annotated
+            return dict(sorted(found.items()))
+
+        return self._once("annotated", rows.last_id(self.db), count)
 
     def pace(self) -> Pace:
         """Return how long people take, and what they correct."""
@@ -317,12 +317,8 @@ class People:
         """Return what classes are called now."""
         from curate.label.replay import Renames
 
-        last = rows.last_rename(self.db)
-        known = self._known.get("renames")
-        if known is None or known[0] != last:
-            known = self._known["renames"] = (last, Renames(rows.rename_rows(self.db)))
-        renames: Renames = known[1]
-        return renames
+        depends = rows.last_rename(self.db)
+        return self._once("renames", depends, lambda: Renames(rows.rename_rows(self.db)))
 
     def class_list(self) -> ClassList:
         """Return the classes: as set, else of curate.toml, else what hints and people name."""
@@ -402,11 +398,15 @@ class People:
         if not method:
             return {}
         depends = (rows.last_id(self.db), method)
-        known = self._known.get("verdicts")
-        if known is None or known[0] != depends:
-            known = self._known["verdicts"] = (depends, self.consensus(method))
-        verdicts: Mapping[str, Verdict] = known[1]
-        return verdicts
+        return self._once("verdicts", depends, lambda: self.consensus(method))
+
+    def _once(self, what: str, depends: object, work_out: Callable[[], Known]) -> Known:
+        """Work something out, unless what it depends on is as it was the last time."""
+        before = self._known.get(what)
+        if before is None or before[0] != depends:
+            before = self._known[what] = (depends, work_out())
+        known: Known = before[1]
+        return known
 
     def _rules(self) -> Rules:
         from curate.label.resolve import Rules

@@ -7,28 +7,27 @@ once, in pages by image id, and afterwards only what has changed. Nothing here u
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from curate.catalog.database import Database
 
 PAGE_ROWS = 10_000
+Names: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A kept image with what is proposed for it."""
+    """Kept images with what is proposed for them, as columns: there may be a million."""
 
-    image_id: str
+    image_ids: list[str]
     """SHA-256 of the bytes."""
-    classes: tuple[str, ...] | None
-    """What the newest model proposes, else the hints; None: nothing does."""
-    score: float | None
-    """The model's score, 0-1; None without a model."""
-    is_blind: bool
-    """Some queue wants it to be shown without a proposal."""
+    classes: list[Names | None]
+    """What the newest model proposes, else the hints; None: nothing, or a queue hides it."""
+    scores: list[float | None]
+    """The model's score, 0-1; None without a model, or where it is hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +84,23 @@ WHERE excluded IS NULL AND images.image_id > ? ORDER BY images.image_id LIMIT ?
 """  # noqa: S608 - our own words
 
 
-def offered(db: Database) -> Iterator[list[Offered]]:
+def offered(db: Database) -> Iterator[Offered]:
     """Yield all kept images in pages, ordered by image id."""
     after = ""
     read = cache(_names)  # a few lists of classes make up all rows
     while rows := db.all(_OFFERED, (after, PAGE_ROWS)):
         after = rows[-1][0]
-        yield [_offered(row, read) for row in rows]
+        yield Offered(
+            image_ids=[row[0] for row in rows],
+            classes=[None if row[5] else read(row[1], row[3], row[4]) for row in rows],
+            scores=[None if row[5] else row[2] for row in rows],
+        )
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
-
-
-def _offered(row: tuple[Any, ...], read: Callable[[str], tuple[str, ...]]) -> Offered:
-    image_id, classes, score, hinted, is_negative, is_blind = row
-    names = read(hinted if classes is None else classes)
-    if classes is None and not names and not is_negative:
-        return Offered(image_id, None, None, bool(is_blind))
-    return Offered(image_id, names, score, bool(is_blind))
+def _names(proposed: str | None, hinted: str | None, is_negative: int | None) -> Names | None:
+    """Return the classes proposed, else those hinted at; None if neither says anything."""
+    names: Names = tuple(json.loads(hinted or "[]" if proposed is None else proposed))
+    return None if proposed is None and not names and not is_negative else names
 
 
 def hints(db: Database, image_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
