@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from curate import config
 from curate.carriers.exporting import MANIFESTS
-from curate.catalog import counts, searches
+from curate.catalog import annotations as ledger_rows
+from curate.catalog import class_lists, counts, searches
 from curate.catalog.counts import ClassCount, Counts
 from curate.catalog.database import MEMORY, NAME, Database, catalog_files, writer_lock
 from curate.errors import CurateError, NoProjectError, StoreError, UsageError
@@ -147,9 +148,14 @@ class ProjectFolder:
                 yield
             except CurateError as error:
                 is_paused = isinstance(error, RateLimitedError)
-                if is_new and not is_paused and not counts.counts(self.db).total:
+                if is_new and not is_paused and self._is_empty():
                     self._unmake(keep_folder=had_folder)
                 raise
+
+    def _is_empty(self) -> bool:
+        """Whether the catalog holds nothing, no word of a person either, and is ours alone."""
+        said = ledger_rows.count(self.db) or class_lists.newest(self.db)
+        return not said and not counts.counts(self.db).total and self.db.is_alone()
 
     def _unmake(self, *, keep_folder: bool) -> None:
         self.close()

@@ -171,6 +171,16 @@ class Database:
         """Return all rows of a query that has few."""
         return self.execute(sql, values).fetchall()
 
+    def is_alone(self) -> bool:
+        """Tell whether nobody else has the file open. The log is given up if so."""
+        try:
+            self.execute("PRAGMA busy_timeout = 0")
+            return self.one("PRAGMA journal_mode = DELETE") == ("delete",)
+        except CatalogError:
+            return False
+        finally:
+            self.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
