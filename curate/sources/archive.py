@@ -13,9 +13,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from curate.errors import SourceError
+from curate.sources.inflated import Inflated
 
 MAX_RATIO = 200
 """A file may become so many times as long; tables with mostly empty columns reach 50."""
@@ -78,7 +79,12 @@ class Archive:
                     yield file
                 return
             with self._zip() as opened, opened.open(self._files[name]) as member:
-                yield member
+                info = opened.getinfo(self._files[name])
+                if info.compress_type != zipfile.ZIP_DEFLATED:
+                    yield member
+                    return
+            with Inflated(self.path, info) as inflated:
+                yield cast("IO[bytes]", inflated)
         except _UNREADABLE as error:
             raise SourceError(
                 f"{self.path}: {name} is damaged: {str(error) or 'it ends too early'}",

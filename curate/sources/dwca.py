@@ -174,7 +174,7 @@ class DwcaSource:
         for number in range(first_table, n_tables):
             row = first_row if number == first_table else 0
             own = f"{number}:{row}"
-            for joined, (skipped, following) in self._joined(found.media[number], job, row):
+            for joined, (skipped, following) in ahead(self._joined(found.media[number], job, row)):
                 more = following is not None
                 is_last = not more and number + 1 == n_tables
                 place = f"{number}:{following}" if more else f"{number + 1}:0"

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -190,11 +191,12 @@ def _firsts(source_ids: pa.Array) -> pa.Array | None:
 
     A medium may be listed twice for a record.
     """
-    names = source_ids.to_pylist()
-    if len(set(names)) == len(names):
+    coded = source_ids.dictionary_encode()
+    if len(coded.dictionary) == len(coded):
         return None
-    first = dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
-    return pa.array(sorted(first.values()), pa.int32())
+    # Codes count up with each text that is new.
+    newest = np.maximum.accumulate(coded.indices.to_numpy())
+    return pa.array(np.flatnonzero(np.diff(newest, prepend=-1)), pa.int32())
 
 
 def _judged(checks: Mapping[str, pa.Array], n_rows: int) -> tuple[pa.Array, Counter[str]]:
