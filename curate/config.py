@@ -61,6 +61,9 @@ class FetchSettings:
     deadline_s: float = _setting(120.0, "longest time for one URL, redirects included", least=0.001)
     max_bytes: int = _setting(64 * 1024 * 1024, "largest body, and largest file, in bytes", least=1)
     max_pixels: int = _setting(50_000_000, "largest image, judged from its header", least=1)
+    keep_damaged: bool = _setting(
+        False, "take JPEGs that have lost pixels inside, under the quality flag damaged"
+    )
     redirects: int = _setting(5, "redirects followed for one URL")
     tries: int = _setting(5, "tries for a candidate whose failures are transient", least=1)
     backoff_s: float = _setting(1.0, "bound of the first wait between two tries; doubles each time")

@@ -142,6 +142,10 @@ class Candidate:
     """`train`, `val` or `test`: the side that its dataset has put it on, if that is kept."""
 
 
+DAMAGED = "damaged: "
+"""How the note of an image begins that has lost pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """What one decode of good bytes tells. All measures are of the reduced grey image."""
@@ -171,7 +175,8 @@ class Verified:
     entropy: float
     """Shannon entropy of the grey histogram, 0-8 bits."""
     note: str = ""
-    """A benign warning of the decoder, e.g. bytes after the end; empty if none."""
+    """A benign warning of the decoder, e.g. bytes after the end; empty if none. After `DAMAGED`
+    what is wrong with an image that has lost pixels, and was taken all the same."""
 
     def __reduce__(self) -> tuple[type[Verified], tuple[object, ...]]:
         # One travels from a worker for every image: twice as fast as the default for slots.

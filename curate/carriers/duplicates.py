@@ -225,7 +225,7 @@ class Duplicates:
             self.db,
             path,
             self.settings.dedupe,
-            partial(verify, limits=Limits(limits.max_pixels)),
+            partial(verify, limits=Limits(limits.max_pixels, limits.keep_damaged)),
             LocalEngine(limits.workers),
             self.progress,
             max_bytes=limits.max_bytes,

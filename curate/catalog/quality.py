@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from curate.catalog.database import Database
 from curate.config import QualitySettings
 from curate.errors import UsageError
+from curate.records import DAMAGED
 
 FLAGS = {
     "dark": "brightness < ?",
@@ -19,11 +20,12 @@ FLAGS = {
     "small": "MIN(width_px, height_px) < ?",
     "odd_aspect": "MAX(width_px, height_px) > ? * MIN(width_px, height_px)",
     "low_information": "entropy < ?",
+    "damaged": "COALESCE(note, '') GLOB ?",
 }
 """What each flag asks, with its threshold as the one parameter."""
 
 
-def _thresholds(settings: QualitySettings) -> dict[str, float]:
+def _thresholds(settings: QualitySettings) -> dict[str, float | str]:
     return {
         "dark": settings.dark,
         "bright": settings.bright,
@@ -31,6 +33,7 @@ def _thresholds(settings: QualitySettings) -> dict[str, float]:
         "small": settings.small_px,
         "odd_aspect": settings.aspect,
         "low_information": settings.low_information,
+        "damaged": f"{DAMAGED}*",
     }
 
 

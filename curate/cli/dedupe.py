@@ -78,7 +78,7 @@ QualityOption = Annotated[
     typer.Option(
         "--exclude-quality",
         help="Leave out images that are dark, bright, blurry, small, odd_aspect, "
-        "low_information (see [quality] in curate.toml).",
+        "low_information or damaged (see [quality] in curate.toml).",
         metavar="LIST",
     ),
 ]

@@ -40,6 +40,7 @@ def fetch(
     workers: opt.WorkersOption = None,
     tries: opt.TriesOption = None,
     max_wait: opt.MaxWaitOption = None,
+    keep_damaged: opt.KeepDamagedOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Search for images, download and verify them; or resume.
@@ -52,6 +53,7 @@ def fetch(
         "fetch.workers": workers,
         "fetch.tries": tries,
         "fetch.max_wait_s": max_wait,
+        "fetch.keep_damaged": True if keep_damaged else None,
     }
     request = replace(
         search.request(),

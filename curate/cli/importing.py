@@ -94,6 +94,7 @@ def import_(
     as_annotations: AnnotationsOption = None,
     link: opt.LinkOption = False,
     workers: opt.WorkersOption = None,
+    keep_damaged: opt.KeepDamagedOption = False,
     dry_run: opt.DryRunOption = False,
 ) -> ExitCode:
     """Copy a dataset's images and labels; it stays as it is."""
@@ -114,7 +115,8 @@ def import_(
     if dry_run:
         return _preview(session, request)
     bars = Bars(session)
-    with session.project({"fetch.workers": workers}, bars, may_be_new=True) as project:
+    flags = {"fetch.workers": workers, "fetch.keep_damaged": True if keep_damaged else None}
+    with session.project(flags, bars, may_be_new=True) as project:
         before = project.status()[0]
         with bars:
             done = project.import_(request)

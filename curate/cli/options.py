@@ -186,6 +186,9 @@ ConnectionsOption = Annotated[
 PerHostOption = Annotated[int | None, _setting("fetch", "per_host", "--per-host", metavar="N")]
 WorkersOption = Annotated[int | None, _setting("fetch", "workers", "--workers", metavar="N")]
 TriesOption = Annotated[int | None, _setting("fetch", "tries", "--tries", metavar="N")]
+KeepDamagedOption = Annotated[
+    bool, typer.Option("--keep-damaged", help=describe("fetch", "keep_damaged"))
+]
 MaxWaitOption = Annotated[
     float | None, _setting("fetch", "max_wait_s", "--max-wait", metavar="SECONDS")
 ]

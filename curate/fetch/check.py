@@ -57,7 +57,7 @@ Decoders: TypeAlias = Pool[Job, Checked]
 @contextmanager
 def decoders(store: Store, settings: FetchSettings) -> Iterator[Decoders]:
     """Start the worker processes that check files; they load while the caller searches."""
-    limits = Limits(settings.max_pixels)
+    limits = Limits(settings.max_pixels, settings.keep_damaged)
     function = partial(check, store=store, limits=limits, max_bytes=settings.max_bytes)
     pool: Decoders = Pool(function, settings.workers)
     try:

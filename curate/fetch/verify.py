@@ -12,13 +12,13 @@ hostile bytes (a decoder may still crash the process; the pool's owner deals wit
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from curate.fetch.hashes import displayed, measures, phashes, thumbnail
 from curate.fetch.jpeg import decode_jpeg
 from curate.fetch.raster import Decoded, decode_with_pillow, one_line
 from curate.fetch.sniff import refuse_header, sniff
-from curate.records import Reason, Refused, Verified
+from curate.records import DAMAGED, Reason, Refused, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,11 @@ class Limits:
 
     Attributes:
         max_pixels: width times height above which nothing is decoded.
+        keep_damaged: whether a JPEG that has lost pixels, but not its end, is let in.
     """
 
     max_pixels: int = 50_000_000
+    keep_damaged: bool = False
 
 
 DEFAULT_LIMITS = Limits()
@@ -66,11 +68,22 @@ def verify(
 def _decode(data: bytes, image_format: str, limits: Limits) -> Decoded | Refused:
     """Judge the announced size, then decode with the decoder of the format."""
     if image_format == "jpeg":
-        return decode_jpeg(data, limits.max_pixels)
+        found = decode_jpeg(data, limits.max_pixels)
+        return _salvaged(data, limits, found) if isinstance(found, Refused) else found
     refused = refuse_header(data, image_format, limits.max_pixels)
     if refused is not None:
         return refused
     return decode_with_pillow(data, image_format, limits.max_pixels)
+
+
+def _salvaged(data: bytes, limits: Limits, refused: Refused) -> Decoded | Refused:
+    """Decode what is left of a damaged JPEG, if that is wanted; one that is cut stays refused."""
+    if not limits.keep_damaged or refused.reason is not Reason.CORRUPT:
+        return refused
+    found = decode_with_pillow(data, "jpeg", limits.max_pixels)
+    if isinstance(found, Refused):
+        return refused
+    return replace(found, note=f"{DAMAGED}{refused.detail}")
 
 
 def _described(data: bytes, image_format: str, image: Decoded, image_id: str) -> Verified:

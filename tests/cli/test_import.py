@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sqlite3
@@ -297,3 +298,18 @@ def test_a_flat_folder_is_told_how_it_gets_classes(tmp_path: Path) -> None:
     assert "no classes: sub-folders name them, or give --class NAME\n" in said.err
     named = curate("import", tmp_path / "in", "-C", tmp_path / "project", "--class", "cat")
     assert "no classes" not in named.err
+
+
+def test_damaged_photos_are_taken_only_if_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    photo(folder / "whole.jpg", 0)
+    stream = io.BytesIO()
+    Image.effect_noise((300, 200), 60).save(stream, "JPEG", restart_marker_blocks=5)
+    data, middle = stream.getvalue(), len(stream.getvalue()) // 2
+    (folder / "hurt.jpg").write_bytes(data[:middle] + data[middle + 20 :])
+    refused = run_import(tmp_path / "a", folder)
+    assert refused["candidates"]["failed"] == {"corrupt": 1}
+    taken = run_import(tmp_path / "b", folder, "--keep-damaged")
+    assert taken["candidates"]["failed"] == {}
+    said = curate("status", "--by", "quality", "-C", tmp_path / "b", "--json")
+    assert said.document["images"]["damaged"] == 1

@@ -27,6 +27,7 @@ class Image:
     brightness: float = 100.0
     sharpness: float = 2000.0
     height_px: int = 100
+    note: str | None = None
 
     @property
     def id(self) -> str:
@@ -48,7 +49,7 @@ def add(db: Database, images: Iterable[Image]) -> None:
             )
             db.execute(
                 "INSERT INTO images VALUES "
-                "(?, ?, 'jpeg', ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, NULL, 0, NULL, NULL)",
+                "(?, ?, 'jpeg', ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL)",
                 (
                     each.id,
                     cursor.lastrowid,
@@ -61,6 +62,7 @@ def add(db: Database, images: Iterable[Image]) -> None:
                     each.contrast,
                     each.sharpness,
                     each.entropy,
+                    each.note,
                 ),
             )
 

@@ -21,13 +21,14 @@ FLAGGED = {
     "small": Image("small", 4, width_px=40),
     "odd_aspect": Image("odd_aspect", 5, width_px=900),
     "low_information": Image("low_information", 6, entropy=0.5),
+    "damaged": Image("damaged", 7, note="damaged: bad Huffman code"),
 }
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Database:
     made = Database(tmp_path / "catalog.db")
-    add(made, [*FLAGGED.values(), Image("fine", 7)])
+    add(made, [*FLAGGED.values(), Image("fine", 8, note="3 bytes after the end")])
     return made
 
 
@@ -40,7 +41,7 @@ def test_each_flag_finds_its_image(db: Database) -> None:
 
 def test_thresholds_come_from_the_settings(db: Database) -> None:
     strict = quality_counts(db, QualitySettings(dark=1000.0, blurry=0.0))
-    assert (strict["dark"], strict["blurry"], strict["none"]) == (7, 0, 0)
+    assert (strict["dark"], strict["blurry"], strict["none"]) == (8, 0, 0)
 
 
 def test_images_that_are_out_are_not_counted(db: Database) -> None:

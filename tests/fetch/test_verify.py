@@ -24,8 +24,9 @@ from PIL import Image
 from curate.fetch import jpeg, raster
 from curate.fetch.jpeg import exif_orientation, read_header
 from curate.fetch.verify import Limits, verify
-from curate.records import Reason, Refused, Verified
+from curate.records import DAMAGED, Reason, Refused, Verified
 
+KEEP_DAMAGED = Limits(keep_damaged=True)
 TRULY_DAMAGED = {"accept/pillow__hopper_bad_exif.jpg"}
 """Listed as valid because Pillow drops decoder warnings. It was transferred as text: of its
 128,826 bytes none is 0x0D, where 503 are due. In 60 of its 63 restart intervals libjpeg finds
@@ -345,6 +346,24 @@ def test_a_transfer_as_text_is_named(end: bytes, other: bytes) -> None:
     assert "transferred as text" not in half.detail
 
 
+def test_damage_inside_a_jpeg_is_let_in_if_asked_for_and_said() -> None:
+    data = encoded(photo(600), "JPEG", quality=92, restart_marker_blocks=5)
+    middle = len(data) // 2
+    damaged = data[:middle] + data[middle + 20 :]
+    assert reason(damaged) is Reason.CORRUPT
+    row = verify(damaged, KEEP_DAMAGED)
+    assert isinstance(row, Verified)
+    assert row.note.startswith(DAMAGED)
+    assert (row.width_px, row.height_px) == (600, 450)
+    assert verify(data, KEEP_DAMAGED) == verify(data)
+
+
+def test_what_is_cut_or_no_jpeg_stays_refused() -> None:
+    for kind in KINDS:
+        assert reason(good(kind)[: len(good(kind)) // 2], KEEP_DAMAGED) is not None
+    assert reason(b"<html>", KEEP_DAMAGED) is Reason.HTML
+
+
 # What is too large
 
 
@@ -434,7 +453,9 @@ def test_every_valid_file_of_the_corpus_is_let_in_as_what_it_is(shared: Path) ->
         if name in TRULY_DAMAGED:
             assert isinstance(row, Refused)
             assert "transferred as text" in row.detail
-            continue
+            row = verify(data, KEEP_DAMAGED)
+            assert isinstance(row, Verified)
+            assert row.note.startswith(DAMAGED)
         with warnings.catch_warnings(action="ignore"):  # Pillow's, of malformed parts
             image = Image.open(io.BytesIO(data))
         expected = ((image.format or "").lower().replace("mpo", "jpeg"), *image.size)
@@ -447,6 +468,9 @@ def test_every_invalid_file_of_the_corpus_is_refused(shared: Path) -> None:
     files = corpus(shared, "reject", "reject_strict")
     assert len(files) > 70
     assert [name for name, data in files if not isinstance(verify(data), Refused)] == []
+    files = corpus(shared, "reject")
+    let_in = [name for name, data in files if not isinstance(verify(data, KEEP_DAMAGED), Refused)]
+    assert let_in == []
 
 
 def test_every_bomb_of_the_corpus_is_refused_before_decoding(
