@@ -58,5 +58,7 @@ def _has_awkward(texts: pa.Array) -> bool:
     if data is None or not len(texts):
         return False
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    found = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
-    return bool(((found < 0x20) | (found == 0x22) | (found == 0x5C)).any())
+    found = memoryview(data)[ends[0] : ends[-1]].tobytes()
+    if b'"' in found or b"\\" in found:
+        return True
+    return bool(found) and bool(np.frombuffer(found, np.uint8).min() < 0x20)
