@@ -337,16 +337,7 @@ class People:
         renames = self.renames()
         found: dict[str, Proposal | None] = dict.fromkeys(image_ids)
         for image_id, each in rows.newest_proposals(self.db, list(found)).items():
-            if not renames:
-                found[image_id] = each
-                continue
-            after = renames.after(each.made_at)
-            scores: dict[str, float] = {}
-            for name, score in each.scores.items():
-                now = renames.name(name, after)
-                scores[now] = max(score, scores.get(now, score))
-            classes = renames.names(each.classes, after)
-            found[image_id] = replace(each, classes=classes, scores=scores)
+            found[image_id] = renames.proposal(each)
         return found
 
     def labels(self, page: Sequence[KeptImage]) -> dict[str, Label]:
@@ -384,13 +375,10 @@ class People:
     def _thresholds(self, proposal: Proposal, own: Mapping[str, float]) -> Mapping[str, float]:
         """Return the scores from which a proposal is a label: its model's, else the settings'."""
         default = self.settings.label.threshold
-        found: dict[str, float] = {"": default} if default else {}
         renames = self.renames()
-        after = renames.after(proposal.made_at) if renames else 0
-        for name, least in own.items():
-            now = renames.name(name, after)
-            found[now] = max(least, found.get(now, least)) if name else least
-        return found
+        return ({"": default} if default else {}) | renames.largest(
+            own, renames.after(proposal.made_at)
+        )
 
     def _verdicts(self) -> Mapping[str, Verdict]:
         """Return what people amount to under the settings; nothing if none is asked for."""

@@ -7,10 +7,10 @@ so no order of undos and redos can go round in circles.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from curate.records import Annotation, Kind
+from curate.records import Annotation, Kind, Proposal
 
 Row = tuple[int, Annotation]
 """A row with its number, which tells what came before what."""
@@ -109,6 +109,22 @@ class Renames:
         classes = None if each.classes is None else self.names(each.classes, number)
         shown = None if each.shown is None else self.names(each.shown, number)
         return replace(each, classes=classes, shown=shown)
+
+    def largest(self, values: Mapping[str, float], after: int = 0) -> dict[str, float]:
+        """Return values by what classes are called now; of those that became one, the largest."""
+        found: dict[str, float] = {}
+        for name, value in values.items():
+            now = self.name(name, after)
+            found[now] = max(value, found.get(now, value))
+        return found
+
+    def proposal(self, each: Proposal) -> Proposal:
+        """Return a model's proposal with the names of now."""
+        if not self._steps:
+            return each
+        after = self.after(each.made_at)
+        classes, scores = self.names(each.classes, after), self.largest(each.scores, after)
+        return replace(each, classes=classes, scores=scores)
 
     def _follow(self, name: str, start: int) -> str:
         for _, old, new in self._steps[start:]:
