@@ -89,6 +89,18 @@ WHERE later.state = 'duplicate' AND excluded IS NULL AND NOT EXISTS (SELECT 1 FR
 GROUP BY class_id
 """
 
+_WITH_CLASS = """
+SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM hints INDEXED BY hints_candidate
+        WHERE class_id != :none GROUP BY candidate_id)),
+    (SELECT COUNT(*) FROM candidates INDEXED BY candidates_state
+        WHERE state IN ('stored', 'duplicate', 'failed') AND EXISTS (
+            SELECT 1 FROM hints WHERE candidate_id = candidates.id AND class_id != :none)),
+    (SELECT COUNT(*) FROM images WHERE excluded IS NULL AND EXISTS (
+        SELECT 1 FROM candidates JOIN hints ON candidate_id = candidates.id
+        WHERE candidates.image_id = images.image_id AND class_id != :none))
+"""
+# All that have one, without those that are done, and the images that came of these.
+
 
 def counts(db: Database) -> Counts:
     """Count candidates by state and images by exclusion."""
@@ -172,14 +184,9 @@ def class_counts(db: Database) -> list[ClassCount]:
 
 def with_class(db: Database) -> int:
     """Count kept images and pending candidates that have a class, one of several once."""
-    (n,) = db.one(
-        "SELECT COUNT(DISTINCT IIF(candidates.image_id IS NULL, candidates.id, "
-        "candidates.image_id)) FROM candidates LEFT JOIN images USING (image_id) "
-        "WHERE (state = 'pending' OR images.image_id IS NOT NULL) AND excluded IS NULL "
-        "AND EXISTS (SELECT 1 FROM hints JOIN classes ON classes.id = class_id "
-        "WHERE candidate_id = candidates.id AND name != '')"
-    )
-    return int(n)
+    (none,) = db.one("SELECT COALESCE(MAX(id), 0) FROM classes WHERE name = ''")
+    n_all, n_done, n_images = db.one(_WITH_CLASS, {"none": none})
+    return int(n_all - n_done + n_images)
 
 
 def merged(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from curate.catalog import candidates, images, searches
 from curate.catalog.candidates import record
-from curate.catalog.counts import class_count, class_counts, counts, image_classes
+from curate.catalog.counts import class_count, class_counts, counts, image_classes, with_class
 from curate.catalog.database import MEMORY, Database
 from curate.records import Candidate, Reason
 from tests.catalog.rows import candidate, failed, filled, image_id, stored
@@ -168,3 +168,45 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["pending", "failed", "stored", "duplicate"]),
+            st.integers(0, 2),
+            st.sets(st.sampled_from(["", "a", "b"])),
+        ),
+        max_size=12,
+    ),
+    st.sets(st.integers(0, 2)),
+)
+def test_what_has_a_class_is_counted_once(
+    rows: list[tuple[str, int, set[str]]], left_out: set[int]
+) -> None:
+    db = Database(MEMORY)
+    wanted: set[object] = set()
+    with db.transaction():
+        db.execute("INSERT INTO searches (id, source, request, created_at) VALUES (1, '', '', 0)")
+        db.execute("INSERT INTO classes (name) VALUES ('b'), (''), ('a')")
+        for number, (state, image, classes) in enumerate(rows, 1):
+            has_image = state in ("stored", "duplicate")
+            db.execute(
+                "INSERT INTO candidates (id, source, source_id, search_id, url, state, image_id) "
+                "VALUES (?, 's', ?, 1, 'u', ?, ?)",
+                (number, str(number), state, f"i{image}" if has_image else None),
+            )
+            if has_image:
+                db.execute(
+                    "INSERT OR IGNORE INTO images VALUES "
+                    "(?, ?, 'jpeg', 1, 1, 1, 1, 0, x'', 0, 0, 0, 0, NULL, 0, ?, NULL)",
+                    (f"i{image}", number, "dark" if image in left_out else None),
+                )
+            for name in classes:
+                db.execute(
+                    "INSERT INTO hints SELECT id, ?, 1 FROM classes WHERE name = ?", (number, name)
+                )
+            if classes - {""} and (state == "pending" or (has_image and image not in left_out)):
+                wanted.add(number if state == "pending" else f"i{image}")
+    assert with_class(db) == len(wanted)
+    db.close()
