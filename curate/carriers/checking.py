@@ -16,6 +16,7 @@ from curate import config
 from curate.carriers.fetching import run
 from curate.catalog import candidates
 from curate.catalog.database import writer_lock
+from curate.catalog.quality import has_damaged
 from curate.engine.local import LocalEngine
 from curate.errors import PackError
 from curate.fetch.check import decoders
@@ -51,7 +52,11 @@ def verify(project: ProjectFolder, *, repair: bool) -> VerifyResult:
             faults = (*found.faults, *_manifest_faults(project.folder))
             return VerifyResult(found.checked, faults, len(found.unrecorded), 0)
         with decoders(project.store, project.settings.fetch) as pool:
-            chosen = partial(run, project, pool, wait=True, only=candidates.CHOSEN)
+            # Who has taken damaged images gets them back.
+            keep_damaged = has_damaged(project.db)
+            chosen = partial(
+                run, project, pool, wait=True, only=candidates.CHOSEN, keep_damaged=keep_damaged
+            )
             n_repaired, left = repair_store(project.db, project.store, found, chosen)
     return VerifyResult(found.checked, (*left, *_manifest_faults(project.folder)), 0, n_repaired)
 

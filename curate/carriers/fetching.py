@@ -103,16 +103,20 @@ def run(
     wait: bool,
     link: bool = False,
     only: Choice | None = None,
+    keep_damaged: bool = False,
 ) -> FetchEnd:
     """Download what is pending and wanted, under the settings."""
     from curate.fetch.run import run
 
+    settings = project.settings.fetch
+    if keep_damaged:
+        settings = replace(settings, keep_damaged=True)
     return run(
         project.db,
         project.store,
         pool,
-        project.settings.fetch,
-        user_agent=config.user_agent(project.settings.fetch.contact),
+        settings,
+        user_agent=config.user_agent(settings.contact),
         wait=wait,
         link=link,
         progress=project.progress,

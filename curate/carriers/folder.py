@@ -148,19 +148,22 @@ class ProjectFolder:
                 yield
             except CurateError as error:
                 is_paused = isinstance(error, RateLimitedError)
-                if is_new and not is_paused and self._is_empty():
-                    self._unmake(keep_folder=had_folder)
+                if is_new and not is_paused and self.db.shut_out():
+                    if self._is_empty():
+                        self._unmake(keep_folder=had_folder)
+                    else:
+                        self.db.let_in()
                 raise
 
     def _is_empty(self) -> bool:
-        """Whether the catalog holds nothing, no word of a person either, and is ours alone."""
+        """Whether the catalog holds nothing, no word of a person either."""
         said = ledger_rows.count(self.db) or class_lists.newest(self.db)
-        return not said and not counts.counts(self.db).total and self.db.is_alone()
+        return not said and not counts.counts(self.db).total
 
     def _unmake(self, *, keep_folder: bool) -> None:
-        self.close()
         for path in catalog_files(self.folder):
             path.unlink(missing_ok=True)
+        self.close()  # only now: nobody can have written meanwhile
         with contextlib.suppress(OSError):  # not there, or not empty
             self.store.remove_if_empty()
         with contextlib.suppress(OSError):

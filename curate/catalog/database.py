@@ -171,15 +171,24 @@ class Database:
         """Return all rows of a query that has few."""
         return self.execute(sql, values).fetchall()
 
-    def is_alone(self) -> bool:
-        """Tell whether nobody else has the file open. The log is given up if so."""
+    def shut_out(self) -> bool:
+        """Keep everybody else out, until `let_in`; return False if somebody has it open."""
         try:
             self.execute("PRAGMA busy_timeout = 0")
-            return self.one("PRAGMA journal_mode = DELETE") == ("delete",)
-        except CatalogError:
-            return False
-        finally:
-            self.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+            if self.one("PRAGMA journal_mode = DELETE") == ("delete",):
+                self.execute("BEGIN EXCLUSIVE")
+                return True
+        except (CatalogError, sqlite3.OperationalError):
+            pass
+        self.let_in()
+        return False
+
+    def let_in(self) -> None:
+        """Work on with others, as before `shut_out`."""
+        if self._connection.in_transaction:
+            self.execute("ROLLBACK")
+        self.execute(f"PRAGMA busy_timeout = {round(BUSY_TIMEOUT_S * 1000)}")
+        self.execute("PRAGMA journal_mode = WAL")
 
     def close(self) -> None:
         """Close the file."""

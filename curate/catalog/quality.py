@@ -20,12 +20,12 @@ FLAGS = {
     "small": "MIN(width_px, height_px) < ?",
     "odd_aspect": "MAX(width_px, height_px) > ? * MIN(width_px, height_px)",
     "low_information": "entropy < ?",
-    "damaged": "COALESCE(note, '') GLOB ?",
+    "damaged": f"COALESCE(note, '') GLOB '{DAMAGED}*'",
 }
-"""What each flag asks, with its threshold as the one parameter."""
+"""What each flag asks, with its threshold as the one parameter, if it has one."""
 
 
-def _thresholds(settings: QualitySettings) -> dict[str, float | str]:
+def _thresholds(settings: QualitySettings) -> dict[str, float]:
     return {
         "dark": settings.dark,
         "bright": settings.bright,
@@ -33,7 +33,6 @@ def _thresholds(settings: QualitySettings) -> dict[str, float | str]:
         "small": settings.small_px,
         "odd_aspect": settings.aspect,
         "low_information": settings.low_information,
-        "damaged": f"{DAMAGED}*",
     }
 
 
@@ -45,7 +44,7 @@ def quality_counts(db: Database, settings: QualitySettings) -> dict[str, int]:
     limits = _thresholds(settings)
     sums = ", ".join(f"COALESCE(SUM({question}), 0)" for question in FLAGS.values())
     any_flag = " OR ".join(FLAGS.values())
-    values = [limits[name] for name in FLAGS]
+    values = [limits[name] for name in FLAGS if name in limits]
     row = db.one(
         f"SELECT {sums}, COALESCE(SUM(NOT ({any_flag})), 0) FROM images WHERE excluded IS NULL",  # noqa: S608 - our own questions
         [*values, *values],
@@ -60,7 +59,7 @@ def flag_counts(db: Database, settings: QualitySettings, first: str, last: str) 
     rows = db.all(
         f"SELECT image_id, {total} AS n FROM images "  # noqa: S608 - our own questions
         "WHERE excluded IS NULL AND image_id BETWEEN ? AND ? AND n",
-        [*(limits[name] for name in FLAGS), first, last],
+        [*(limits[name] for name in FLAGS if name in limits), first, last],
     )
     return dict(rows)
 
@@ -74,9 +73,14 @@ def flagged(db: Database, settings: QualitySettings, flag: str) -> list[str]:
     check_flags([flag])
     rows = db.all(
         f"SELECT image_id FROM images WHERE excluded IS NULL AND {FLAGS[flag]} ORDER BY image_id",  # noqa: S608 - our own questions
-        (_thresholds(settings)[flag],),
+        [least for name, least in _thresholds(settings).items() if name == flag],
     )
     return [image_id for (image_id,) in rows]
+
+
+def has_damaged(db: Database) -> bool:
+    """Tell whether there are images that have lost pixels, also excluded ones."""
+    return bool(db.one(f"SELECT EXISTS (SELECT 1 FROM images WHERE {FLAGS['damaged']})")[0])  # noqa: S608 - our own question
 
 
 def check_flags(names: Sequence[str]) -> None:

@@ -38,6 +38,8 @@ class Job:
     """Hard-link the original instead of copying it."""
     anew: bool = False
     """Decode it even if the store has a file of these bytes."""
+    keep_damaged: bool = False
+    """Take a JPEG that has lost pixels (see `curate.fetch.verify.Limits`)."""
     inside: str = ""
     """Where in the original the image is, e.g. `row=12&column=image`; empty: it is the file."""
 
@@ -57,7 +59,7 @@ Decoders: TypeAlias = Pool[Job, Checked]
 @contextmanager
 def decoders(store: Store, settings: FetchSettings) -> Iterator[Decoders]:
     """Start the worker processes that check files; they load while the caller searches."""
-    limits = Limits(settings.max_pixels, settings.keep_damaged)
+    limits = Limits(settings.max_pixels)
     function = partial(check, store=store, limits=limits, max_bytes=settings.max_bytes)
     pool: Decoders = Pool(function, settings.workers)
     try:
@@ -98,7 +100,7 @@ def check(job: Job, *, store: Store, limits: Limits, max_bytes: int) -> Checked:
     image_id = hashlib.sha256(data).hexdigest()
     if not job.anew and store.holds(image_id):
         return Known(image_id)
-    result = verify(data, limits, image_id)
+    result = verify(data, Limits(limits.max_pixels, job.keep_damaged), image_id)
     if isinstance(result, Refused):
         os.unlink(job.staged)  # noqa: PTH108
         return result

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import simplejpeg
 
 from curate.fetch.hashes import Grey
 from curate.fetch.raster import MIN_SIDE_PX, Decoded, decode_with_pillow, one_line
-from curate.records import Reason, Refused
+from curate.records import DAMAGED, Reason, Refused
 
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
@@ -73,18 +73,24 @@ class Header:
     scan_at: int
 
 
-def decode_jpeg(data: bytes, max_pixels: int) -> Decoded | Refused:
+def decode_jpeg(data: bytes, max_pixels: int, *, keep_damaged: bool = False) -> Decoded | Refused:
     """Decode strictly to a small grey image.
 
     Args:
         data: bytes that begin with a JPEG's start marker.
         max_pixels: refuse larger images before decoding.
+        keep_damaged: take a picture that has lost pixels, as far as Pillow can show it.
     """
-    outcome = _decoded(data, max_pixels)
-    if isinstance(outcome, Refused) and outcome.reason is Reason.CORRUPT:
-        cause = _text_mode(data)
-        return Refused(Reason.CORRUPT, f"{outcome.detail}; {cause}") if cause else outcome
-    return outcome
+    header = _judged(data, max_pixels)
+    outcome = header if isinstance(header, Refused) else _decoded(data, header, max_pixels)
+    if not isinstance(outcome, Refused) or outcome.reason is not Reason.CORRUPT:
+        return outcome
+    if cause := _text_mode(data):
+        outcome = Refused(Reason.CORRUPT, f"{outcome.detail}; {cause}")
+    if isinstance(header, Refused) or not keep_damaged:
+        return outcome
+    left = decode_with_pillow(data, "jpeg", max_pixels)
+    return outcome if isinstance(left, Refused) else replace(left, note=DAMAGED + outcome.detail)
 
 
 def _text_mode(data: bytes) -> str:
@@ -103,7 +109,8 @@ def _text_mode(data: bytes) -> str:
     return ""
 
 
-def _decoded(data: bytes, max_pixels: int) -> Decoded | Refused:
+def _judged(data: bytes, max_pixels: int) -> Header | Refused:
+    """Read the header, and refuse what is too large to be decoded."""
     header = read_header(data)
     if isinstance(header, Refused):
         return header
@@ -117,6 +124,10 @@ def _decoded(data: bytes, max_pixels: int) -> Decoded | Refused:
         n_scans = data.count(b"\xff\xda", header.scan_at)  # cannot stand inside coded data
         if n_scans > _MAX_SCANS or n_scans * n_pixels > _MAX_PASSES * max_pixels:
             return Refused(Reason.TOO_MANY_PIXELS, f"{n_scans} scans of {size}")
+    return header
+
+
+def _decoded(data: bytes, header: Header, max_pixels: int) -> Decoded | Refused:
     if header.frame not in _HUFFMAN_FRAMES or header.precision != 8:
         return _by_pillow(data, header, max_pixels)
     return _strictly(data, header, max_pixels)

@@ -222,7 +222,10 @@ class _Loop:
         staged = self._staging / f"{self._token}-local-{item.pending.id}.part"
         url = urlsplit(item.pending.url)
         original = unquote(url.path, errors="surrogateescape")
-        return Job(str(staged), original, self._link, inside=url.fragment)
+        keep_damaged = self._settings.keep_damaged
+        return Job(
+            str(staged), original, self._link, keep_damaged=keep_damaged, inside=url.fragment
+        )
 
     def _submit(self, item: Item, job: Job) -> None:
         self._jobs[self._pool.submit(job)] = (item, job)
@@ -236,10 +239,16 @@ class _Loop:
         now = self._clock()
         self._gate.ended(item.host, reason, answered=response.status > 0, now=now)
         if response.path is not None:
-            self._submit(item, Job(response.path))
+            self._submit(item, Job(response.path, keep_damaged=self._keeps_damage(item)))
             return
         assert response.refused is not None
         self._refuse(item, response.refused, response.retry_after_s)
+
+    def _keeps_damage(self, item: Item) -> bool:
+        """Damage is kept if it has come twice: the first time it may be of the way."""
+        return self._settings.keep_damaged and (
+            candidates.last_reason(self._db, item.pending.id) is Reason.CORRUPT
+        )
 
     def _on_pool(self) -> None:
         self._pool_ready = True

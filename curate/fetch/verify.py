@@ -12,13 +12,13 @@ hostile bytes (a decoder may still crash the process; the pool's owner deals wit
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from curate.fetch.hashes import displayed, measures, phashes, thumbnail
 from curate.fetch.jpeg import decode_jpeg
 from curate.fetch.raster import Decoded, decode_with_pillow, one_line
 from curate.fetch.sniff import refuse_header, sniff
-from curate.records import DAMAGED, Reason, Refused, Verified
+from curate.records import Reason, Refused, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Limits:
 
     Attributes:
         max_pixels: width times height above which nothing is decoded.
-        keep_damaged: whether a JPEG that has lost pixels, but not its end, is let in.
+        keep_damaged: whether a JPEG that has lost pixels, but has its end, is let in.
     """
 
     max_pixels: int = 50_000_000
@@ -68,22 +68,11 @@ def verify(
 def _decode(data: bytes, image_format: str, limits: Limits) -> Decoded | Refused:
     """Judge the announced size, then decode with the decoder of the format."""
     if image_format == "jpeg":
-        found = decode_jpeg(data, limits.max_pixels)
-        return _salvaged(data, limits, found) if isinstance(found, Refused) else found
+        return decode_jpeg(data, limits.max_pixels, keep_damaged=limits.keep_damaged)
     refused = refuse_header(data, image_format, limits.max_pixels)
     if refused is not None:
         return refused
     return decode_with_pillow(data, image_format, limits.max_pixels)
-
-
-def _salvaged(data: bytes, limits: Limits, refused: Refused) -> Decoded | Refused:
-    """Decode what is left of a damaged JPEG, if that is wanted; one that is cut stays refused."""
-    if not limits.keep_damaged or refused.reason is not Reason.CORRUPT:
-        return refused
-    found = decode_with_pillow(data, "jpeg", limits.max_pixels)
-    if isinstance(found, Refused):
-        return refused
-    return replace(found, note=f"{DAMAGED}{refused.detail}")
 
 
 def _described(data: bytes, image_format: str, image: Decoded, image_id: str) -> Verified:

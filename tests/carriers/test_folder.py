@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from curate.carriers.folder import ProjectFolder
 from curate.catalog.database import NAME, Database
-from curate.errors import SourceError
+from curate.errors import CatalogError, SourceError
 from curate.project import Project
 
 
@@ -56,3 +57,31 @@ def test_whoever_else_has_it_open_keeps_it(project: Project) -> None:
             project, lambda: stack.enter_context(closing(Database(project.folder / NAME)))
         )
         assert project.exists
+
+
+def test_nobody_can_say_a_word_between_the_look_and_the_end(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.catalog.database.BUSY_TIMEOUT_S", 0.05)
+    refused = []
+
+    def look_and_be_slow(folder: ProjectFolder) -> bool:
+        try:
+            with Project(folder.folder) as other:
+                other.people.rename({"a": "b"}, "ada")
+        except CatalogError as error:
+            refused.append(error)
+        return True
+
+    monkeypatch.setattr(ProjectFolder, "_is_empty", look_and_be_slow)
+    take_nothing_in(project, lambda: None)
+    assert len(refused) == 1
+    assert not project.folder.exists()
+
+
+def test_a_project_that_is_kept_is_open_to_others_again(project: Project) -> None:
+    take_nothing_in(project, lambda: project.people.set_classes(["a", "b"], exclusive=True))
+    assert project.db.one("PRAGMA journal_mode") == ("wal",)
+    with Project(project.folder) as other:
+        assert other.people.rename({"a": "c"}, "ada") == 1
+    assert project.people.class_list().names == ("c", "b")

@@ -308,7 +308,7 @@ def test_damaged_photos_are_taken_only_if_asked_for(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 300)).astype(np.uint8)
     Image.fromarray(noise).save(stream, "JPEG", restart_marker_blocks=5)
     data, middle = stream.getvalue(), len(stream.getvalue()) // 2
-    (folder / "hurt.jpg").write_bytes(data[:middle] + data[middle + 20 :])
+    (folder / "hurt.jpg").write_bytes(data[:middle] + data[middle + 1000 :])
     refused = run_import(tmp_path / "a", folder)
     assert refused["candidates"]["failed"] == {"corrupt": 1}
     taken = run_import(tmp_path / "b", folder, "--keep-damaged")
