@@ -28,6 +28,7 @@ from tests.fakes.flaky import Corpus, First
 from tests.fakes.misbehaving import Misbehaving
 from tests.fetch.command import curate, environment, start
 from tests.fetch.runs import Folder, Row
+from tests.full import size
 
 CONNECTIONS = 8
 IN_FLIGHT = CONNECTIONS + STAGED_LIMIT + COMMIT_ROWS
@@ -163,5 +164,6 @@ def test_five_kills_change_nothing_about_the_result(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_a_hundred_kills_change_nothing_about_the_result(tmp_path: Path) -> None:
-    fetch_and_kill(tmp_path, n_images=2000, n_kills=100, seed=2)
+@pytest.mark.full
+def test_many_kills_change_nothing_about_the_result(tmp_path: Path) -> None:
+    fetch_and_kill(tmp_path, n_images=size(800, 2000), n_kills=size(35, 100), seed=2)

@@ -13,6 +13,7 @@ from curate.errors import MissingKeyError
 from curate.records import Candidate
 from curate.sources import Page, Query, RateLimitedError, SourceContext, create
 from curate.sources.unsplash import UnsplashSource
+from tests.full import size
 from tests.sources.recorded import Clock
 
 
@@ -140,8 +141,10 @@ def test_small_images_are_served_at_the_urls_that_candidates_have() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # a thousand pages of a Python server, on a busy machine
-def test_a_quarter_of_a_million_occurrences_are_all_reached_once() -> None:
-    options = SampleOptions.faultless(occurrences=250_000, undated_share=0.05)
+@pytest.mark.full
+def test_occurrences_beyond_the_reach_of_a_search_are_all_reached_once() -> None:
+    n = size(120_000, 250_000)
+    options = SampleOptions.faultless(occurrences=n, undated_share=0.05)
     with SampleServer(options) as server:
         source = create("gbif", context(server, Clock()))
         seen: set[str | None] = set()
@@ -160,7 +163,7 @@ def test_a_quarter_of_a_million_occurrences_are_all_reached_once() -> None:
                     break
             else:
                 break
-        assert len(seen) == 250_000
+        assert len(seen) == n
         assert cursor is None
         # A request past the reach would have been answered 400, which raises.
         assert not server.errors
