@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SPLITS = ("train", "val", "test")
+ENOUGH_FOR_ALL = 10
+"""A class of so many groups has an image in every split, if it is dealt anew."""
+STAY = (
+    "images stay where earlier manifests or their own dataset have put them; "
+    "`curate balance --fresh` divides anew"
+)
+"""Why shares are not met, and what to run."""
 SHOWN = 20
 """Classes named one by one for a person; `--json` has all."""
 ALL = "all images"
@@ -133,18 +140,35 @@ def _lines(document: dict[str, Any]) -> list[str]:
         for reason, n in document["left_out"].items()
         if n
     ]
-    used = [split for split in SPLITS if sizes[split]]
-    empty = {
-        name: [split for split in used if not n[split]] for name, n in document["classes"].items()
+    return lines + _lacking(document)
+
+
+def _lacking(document: dict[str, Any]) -> list[str]:
+    """Name the classes that a split lacks, and what would help."""
+    # Those that train lacks have a warning of their own, unless test is held out.
+    without = {
+        split: dict.fromkeys(names)
+        for split, names in document["without_image"].items()
+        if split != "train" or document["holdout"]
     }
-    by_splits: dict[str, list[str]] = {}
-    for name, none in empty.items():
-        if none:
-            by_splits.setdefault(" and ".join(none), []).append(name)
-    return lines + [
-        f"{_first_names(names)} {'has' if len(names) == 1 else 'have'} no image in {where}"
-        for where, names in by_splits.items()
+    by_splits: dict[tuple[str, ...], list[str]] = {}
+    for name in document["classes"]:
+        if splits := tuple(split for split, names in without.items() if name in names):
+            by_splits.setdefault(splits, []).append(name)
+    if not by_splits:
+        return []
+    said = [
+        f"{' and '.join(splits)} {'has' if len(splits) == 1 else 'have'} no image of "
+        f"{_first_names(names)}"
+        for splits, names in by_splits.items()
     ]
+    could_have = any(
+        not document["images"][split] or document["classes"][name]["after"] >= ENOUGH_FOR_ALL
+        for split, names in without.items()
+        for name in names
+    )
+    cure = f": {STAY}" if could_have and _stays(document) and not document["holdout"] else ""
+    return [f"{'; '.join(said)}{cure}"]
 
 
 def _named(reason: str, document: dict[str, Any]) -> str:
@@ -203,7 +227,7 @@ def _proof(document: dict[str, Any]) -> list[str]:
 
 
 def _warnings(document: dict[str, Any]) -> list[str]:
-    lines = _train_warning(document)
+    lines = [*_train_warning(document), *_dealt_warning(document)]
     if not document["near_duplicates_searched"]:
         lines.append(
             "near-duplicates were not looked for among all these images: "
@@ -229,14 +253,29 @@ def _train_warning(document: dict[str, Any]) -> list[str]:
         said.append(f"no training image of {_first_names(without)}")
     if not said:
         return []
-    if document["sticky"]["versions"] or document["sticky"]["kept"]:
-        why = (
-            "images stay where earlier manifests or their own dataset have put them; "
-            "`curate balance --fresh` divides anew"
-        )
-    else:
-        why = "images that stay together leave no other choice"
+    why = STAY if _stays(document) else "images that stay together leave no other choice"
     return [f"WARNING: {'; '.join(said)}: {why}"]
+
+
+def _stays(document: dict[str, Any]) -> bool:
+    """Tell whether images had a side before."""
+    return bool(document["sticky"]["versions"] or document["sticky"]["kept"])
+
+
+def _dealt_warning(document: dict[str, Any]) -> list[str]:
+    """Warn of images that have been trained on and are judged by now, for a changed recipe."""
+    said = [
+        f"{_images(n)} moved from train to {split}"
+        for split in ("test", "val")
+        if (n := document["sticky"]["dealt"].get(f"train_to_{split}"))
+    ]
+    if not said:
+        return []
+    return [
+        f"WARNING: {', '.join(said)}: the recipe divides otherwise than before, and a model that "
+        "was trained on an earlier manifest has seen them; the same --splits, --seed and --folds "
+        "would leave them in train, `curate balance --fresh` begins anew"
+    ]
 
 
 def _first_names(names: list[str]) -> str:

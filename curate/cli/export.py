@@ -104,11 +104,11 @@ def export(
         done = project.manifests.export(
             format_, options, manifest=manifest, target=out, force=force, dry_run=dry_run
         )
-    session.show(done.to_json(), lambda console: _draw(console, done))
+    session.show(done.to_json(), lambda console: _draw(console, done, resize))
     return ExitCode.DONE
 
 
-def _draw(console: Console, done: Exported) -> None:
+def _draw(console: Console, done: Exported, resize: int | None) -> None:
     from curate.pack.export.rows import LEFT_OUT
 
     draw_table(console, ("split", "images"), list(done.images.items()))
@@ -116,6 +116,8 @@ def _draw(console: Console, done: Exported) -> None:
     if done.n_copied:
         lines.append(f"{done.n_copied:,} images had to be copied: they are on another disk")
     size = human_bytes(done.n_bytes)
+    if resize is not None and not done.is_written:
+        size += " before they are resized"
     lines.append(
         f"{done.manifest} as {done.format}: {sum(done.images.values()):,} images, {size}, "
         f"{len(done.classes):,} classes"

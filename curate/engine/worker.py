@@ -81,6 +81,7 @@ def _serve(channel: socket.socket) -> None:
         for value in unpack_frames(buffer):
             if function is None:
                 function = value
+                _silence()
                 answer: object = Ready()
             else:
                 answer = _call(function, value)
@@ -92,6 +93,15 @@ def _call(function: Callable[[Any], Any], item: object) -> object:
         return function(item)
     except Exception as error:  # noqa: BLE001 - the outer door of this process
         return Raised(type(error).__name__, str(error), isinstance(error, OSError))
+
+
+def _silence() -> None:
+    """Drop what libraries write to standard error, as libtiff does for each odd tag.
+
+    Whatever matters travels as an answer, or as the signal that the process died of.
+    """
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 -- a device
+        os.dup2(nowhere.fileno(), 2)
 
 
 def _limit_memory(n_bytes: int) -> None:

@@ -10,14 +10,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from curate.catalog import candidates, images
 from curate.catalog.database import Database
 from curate.catalog.images import StoredFile, TakenBack
 from curate.engine import Engine
 from curate.progress import Progress, silent
+from curate.records import Reason
 from curate.store import Store, sha256_file
 
+_OUT_OF_REACH = frozenset(
+    {
+        *(Reason.DNS, Reason.CONNECT, Reason.RESET, Reason.TIMEOUT, Reason.TOO_SLOW),
+        *(Reason.SHORT_BODY, Reason.RATE_LIMITED, Reason.UNAVAILABLE, Reason.TLS, Reason.DENIED),
+    }
+)
 REPAIRABLE = frozenset({"missing", "size", "changed"})
 """Faults of an image that fetching it again can mend."""
 
@@ -86,8 +94,9 @@ def repair_store(
     """Fetch damaged and missing images again; delete files that no row knows.
 
     A damaged file is put aside (`.damaged`), and deleted only once its image is whole again;
-    otherwise file and row are put back and stay a fault. What cannot be read is left alone:
-    the disk may be at fault, and the file whole.
+    otherwise file and row are put back and stay a fault. So does the row of a missing file whose
+    source cannot be reached. What cannot be read is left alone: the disk may be at fault, and
+    the file whole.
 
     Call with the writer's lock held since before the check.
 
@@ -139,19 +148,33 @@ def _end(db: Database, each: _Repair) -> Fault | None:
             each.aside.unlink(missing_ok=True)
         return None
     why = _why_lost(db, each.taken.ids)
-    if each.aside is None:
-        return Fault("lost", why, each.image_id)
+    may_come = any(_is_out_of_reach(db, number) for number in each.taken.ids)
+    if each.aside is None and not may_come:
+        return Fault("lost", f"{why} (`curate fetch --retry REASON` asks again)", each.image_id)
     if not images.put_back(db, each.taken):
-        kept = f"; what was left of it is {each.aside.name}"
+        kept = f"; what was left of it is {each.aside.name}" if each.aside else ""
         return Fault("lost", why + kept, each.image_id)
-    each.aside.rename(each.path)
-    return replace(each.fault, detail=f"{each.fault.detail}; {why}")
+    if each.aside is not None:
+        each.aside.rename(each.path)
+    again = " (repair again when its source can be reached)" if may_come else ""
+    return replace(each.fault, detail=f"{each.fault.detail}; {why}{again}")
+
+
+def _is_out_of_reach(db: Database, candidate_id: int) -> bool:
+    """Tell whether a source could not be asked: another day it may still have the image."""
+    reason = candidates.last_reason(db, candidate_id)
+    if reason is not Reason.UNREADABLE:
+        return reason in _OUT_OF_REACH
+    (url,) = db.one("SELECT url FROM candidates WHERE id = ?", (candidate_id,))
+    original = Path(unquote(urlsplit(url).path, errors="surrogateescape"))
+    return not original.parent.exists()  # a disk that is not there, and not a file
 
 
 def _why_lost(db: Database, ids: list[int]) -> str:
     reasons = {candidates.last_reason(db, number) for number in ids} - {None}
-    why = ", ".join(sorted(str(each) for each in reasons))
-    return f"not fetched again: {why or 'its source gives other bytes now'}"
+    if not reasons:
+        return "not fetched again: its source gives other bytes now"
+    return f"not fetched again: {', '.join(sorted(str(each) for each in reasons))}"
 
 
 def _unrecorded(db: Database, store: Store) -> Iterator[Path]:

@@ -101,13 +101,13 @@ def pack(
         sides = np.full(table.num_rows, -1, dtype=np.int64)
         sides[plan.selection.rows] = plan.split
         refuse_leaks(_torn(keys, facts, recipe, sides))
-        return PackResult.of(info, None, plan.train_due)
+        return PackResult.of(info, None, plan)
     with aside(folder / "manifests") as draft:
         _write(draft, table, order.to_numpy(), plan, info, progress)
         sides, leaks = written_sides(draft, ids)
         refuse_leaks([*leaks, *_torn(keys, facts, recipe, sides)])
         published = publish(draft, folder / "manifests")
-    return PackResult.of(info, published, plan.train_due)
+    return PackResult.of(info, published, plan)
 
 
 def _order(table: pa.Table) -> pa.Array:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from curate.licenses import UNSPLASH, UNSPLASH_PLUS, family, is_known
+from curate.pack.proof import without_image
 from curate.pack.recipe import SPLITS
 
 ATTRIBUTION_COLUMNS = (
@@ -161,12 +162,12 @@ def _limits(info: Mapping[str, Any], total: int) -> list[str]:
             f"- Classes are unequal: the largest has {max(sizes):,} images, the smallest "
             f"{min(sizes):,}; accuracy alone would mislead."
         )
-    empty = {
-        split: n
-        for split in SPLITS
-        if (n := sum(not counts[split] for counts in info["classes"].values()))
-    }
-    lines += [f"- Classes without an image in {split}: {n:,}." for split, n in empty.items()]
+    empty = without_image(info["classes"])
+    lines += [
+        f"- Classes without an image in {split}: {len(names):,}."
+        for split, names in empty.items()
+        if names
+    ]
     lines += _more_limits(info)
     if unknown := info["licenses"].get(_UNKNOWN):
         lines.append(f"- Images without a known licence: {unknown:,}.")

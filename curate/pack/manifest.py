@@ -76,7 +76,11 @@ class Manifest:
     def table(self, split: str | None = None, columns: list[str] | None = None) -> pa.Table:
         """Read the rows of one split, or of all in the order train, val, test."""
         names = SPLITS if split is None else (split,)
-        parts = [pq.read_table(self.path / f"{name}.parquet", columns=columns) for name in names]
+        paths = [self.path / f"{name}{PARQUET}" for name in names]
+        parts = []
+        for path in paths:
+            with _readable(path):
+                parts.append(pq.read_table(path, columns=columns))
         return pa.concat_tables(parts).replace_schema_metadata()
 
     def batches(
@@ -90,8 +94,21 @@ class Manifest:
             n_rows: rows of a batch at most.
         """
         for part in self.parts if parts is None else parts:
-            with pq.ParquetFile(self.path / f"{part}{PARQUET}") as file:
+            path = self.path / f"{part}{PARQUET}"
+            with _readable(path), pq.ParquetFile(path) as file:
                 yield from file.iter_batches(n_rows, columns=columns)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in one line what is wrong with a file that cannot be read."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        what = str(error).partition("\n")[0]
+        raise PackError(
+            f"{path} is damaged: {what}", "`curate manifest verify` tells what is wrong."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

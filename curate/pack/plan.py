@@ -62,6 +62,8 @@ class Plan:
     """Selected images that are on the side where they were."""
     moved: dict[str, int]
     """Selected images whose split is another than it was, e.g. `train_to_test`."""
+    dealt: dict[str, int]
+    """The same for those whose split the recipe did not keep, since it divides otherwise."""
     train_due: float
     """Share of train that is due by the recipe, and by splits that images came with."""
 
@@ -109,8 +111,9 @@ def decide(
     rows = selection.rows
     groups = ids.take(pa.array(group_of[:n]))
     side, held = _divide(selection, group_of[rows], groups, was[rows], recipe, facts, sides, before)
-    own = before.sides[rows]
-    in_train = np.flatnonzero(sides.split[side] == 0)
+    own, last, split = before.sides[rows], before.split[rows], sides.split[side]
+    kept_split = np.where(own >= 0, sides.split[own], -1)
+    in_train = np.flatnonzero(split == 0)
     again = np.zeros(len(rows), dtype=np.int64)
     if recipe.upsample is not None:
         taken = ids.take(pa.array(rows))
@@ -124,7 +127,8 @@ def decide(
         held=held,
         earlier=before,
         kept=int((own == side).sum()),
-        moved=count_moves(own, side, sides),
+        moved=count_moves(kept_split, split),
+        dealt=count_moves(np.where(last == kept_split, -1, last), split),
         train_due=standing.train_due(rows),
     )
 

@@ -245,6 +245,18 @@ def deviations(
     return found
 
 
+def without_image(
+    counts: Mapping[str, Mapping[str, int]], splits: Sequence[str] = SPLITS
+) -> dict[str, list[str]]:
+    """Name the classes that have no image in a split.
+
+    Args:
+        counts: images of each class in each split, by name.
+        splits: the splits to look at.
+    """
+    return {split: [name for name, n in counts.items() if not n[split]] for split in splits}
+
+
 def largest_deviation(
     found: Mapping[str, Mapping[str, float]], counts: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any] | None:

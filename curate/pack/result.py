@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.pack.manifest import Published
+from curate.pack.plan import Plan
+from curate.pack.proof import without_image
+from curate.pack.recipe import SPLITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class PackResult:
     classes: Mapping[str, Mapping[str, int]]
     """For each class of the dataset: before, after, train, val, test; `train_rows` where
     training rows are repeated."""
+    without_image: Mapping[str, list[str]]
+    """Classes without an image in each split that is due some: with folds, in test alone."""
     dropped: Mapping[str, int]
     """Dropped classes, with the usable images they had."""
     left_out: Mapping[str, int]
@@ -48,7 +53,7 @@ class PackResult:
     alike_across: int | None
     """Pairs of images on two sides whose hashes are nearly equal; None: not counted."""
     sticky: Mapping[str, Any]
-    """Earlier manifests looked at, images kept on their side, and moved ones."""
+    """Earlier manifests looked at, images kept on their side, moved ones, and those dealt anew."""
     train_due: float
     """Share of train that is due by the recipe, and by splits that images came with."""
     holdout: Mapping[str, Any] | None
@@ -59,10 +64,8 @@ class PackResult:
     """The minimum of the recipe."""
 
     @classmethod
-    def of(
-        cls, info: Mapping[str, Any], published: Published | None, train_due: float
-    ) -> PackResult:
-        """Return the result that a manifest's description tells, and the share due of train."""
+    def of(cls, info: Mapping[str, Any], published: Published | None, plan: Plan) -> PackResult:
+        """Return the result that a manifest's description and its plan tell."""
         same = (
             "images",
             "classes",
@@ -75,7 +78,6 @@ class PackResult:
             "groups",
             "near_duplicates_searched",
             "alike_across",
-            "sticky",
             "holdout",
             "proof",
         )
@@ -85,7 +87,9 @@ class PackResult:
             unchanged=published is not None and not published.is_new,
             changed=() if published is None else published.changed,
             leaks=0,
-            train_due=train_due,
+            without_image=without_image(info["classes"], _due(info["recipe"])),
+            sticky={**info["sticky"], "dealt": plan.dealt},
+            train_due=plan.train_due,
             min_per_class=info["recipe"]["min_per_class"],
             **{name: info[name] for name in same},
         )
@@ -96,3 +100,12 @@ class PackResult:
         document["path"] = None if self.path is None else str(self.path)
         document["changed"] = list(self.changed)
         return document
+
+
+def _due(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the splits that a recipe gives a share; folds are none."""
+    return [
+        split
+        for split, share in zip(SPLITS, recipe["splits"], strict=True)
+        if share and (split == "test" or not recipe["folds"])
+    ]

@@ -45,6 +45,8 @@ class Earlier:
     """The newest of them."""
     in_parent: Mask
     """Images that it has, as far as their side counts still."""
+    split: Ints
+    """Split of each image in the newest of them that has it, whatever its recipe; -1: in none."""
     given: Ints
     """Side that each image came with, -1 where it came with none or that is not kept."""
 
@@ -75,20 +77,24 @@ def earlier(
     came = _given_sides(given or {}, ids, recipe, sides)
     found = came.copy()
     in_parent = np.zeros(len(ids), dtype=np.bool_)
+    split = np.full(len(ids), -1, dtype=np.int64)
     in_test = np.zeros(len(ids), dtype=np.bool_)
     for manifest in reversed(line):
         same_deal = all(
             manifest.info["recipe"].get(key, default) == recipe.to_json()[key]
             for key, default in zip(_SAME_DEAL, (None, None, 0), strict=True)
         )
-        for name in SPLITS if same_deal else ("test",):
+        for number, name in enumerate(SPLITS):
             rows, side = _places(manifest, name, ids, sides)
+            split[rows] = number
+            if not same_deal and name != "test":
+                continue
             found[rows] = side
             in_parent[rows] = manifest is line[0]
             in_test[rows[side == sides.test]] = True
     found[in_test] = sides.test
     names = tuple(each.version for each in line)
-    return Earlier(found, names, line[0] if line else None, in_parent, came)
+    return Earlier(found, names, line[0] if line else None, in_parent, split, came)
 
 
 def _given_sides(given: Mapping[str, str], ids: pa.Array, recipe: Recipe, sides: Sides) -> Ints:
@@ -158,16 +164,15 @@ def agree(sides: Ints, group_of: Ints) -> Ints:
     return last[group_of]
 
 
-def count_moves(before: Ints, after: Ints, sides: Sides) -> dict[str, int]:
+def count_moves(before: Ints, after: Ints) -> dict[str, int]:
     """Count images whose split is another one now, e.g. `train_to_test`.
 
     Args:
-        before: earlier side of each image, -1 for none.
-        after: its side now.
-        sides: what the numbers stand for.
+        before: earlier split of each image, -1 for none.
+        after: its split now.
     """
     known = before >= 0
-    pairs = sides.split[before[known]] * len(SPLITS) + sides.split[after[known]]
+    pairs = before[known] * len(SPLITS) + after[known]
     numbers = np.bincount(pairs, minlength=len(SPLITS) ** 2).reshape(len(SPLITS), -1)
     return {
         f"{SPLITS[old]}_to_{SPLITS[new]}": int(numbers[old, new])

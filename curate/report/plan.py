@@ -162,7 +162,7 @@ def make_plan(
     least = max(1, min_per_class)
     means = {each.name: each.mean_bytes for each in variants if each.mean_bytes}
     if not means and sample.mean_bytes:
-        means = {"as fetched so far": sample.mean_bytes}
+        means = {"fetched so far": sample.mean_bytes}
     return Plan(
         classes=classes,
         thresholds=tuple(

@@ -9,6 +9,7 @@ folders and the litter that desktops add (`__MACOSX`, `.DS_Store`) are seen thro
 from __future__ import annotations
 
 import contextlib
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,7 +27,10 @@ MAX_WHOLE_BYTES = 16 << 20
 """The longest file that is read at once, such as meta.xml."""
 _LITTER = ("__macosx", ".ds_store", "thumbs.db")
 _ENCRYPTED = 0x1
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError),
+    *(UnicodeDecodeError, struct.error, OverflowError),  # of a damaged directory
+)
 
 
 class Archive:

@@ -101,7 +101,8 @@ def batches(
 
     names = [f"c{i}" for i in range(width)]
     wanted = [names[i] for i in columns] or names[:1]
-    source = pa.PythonFile(_Lines(file, spec), mode="r")
+    lines = _Lines(file, spec)
+    source = pa.PythonFile(lines, mode="r")
     try:
         # A reader over nothing raises while it is opened.
         reader = pa_csv.open_csv(
@@ -135,8 +136,10 @@ def batches(
                     for i in columns
                 ]
     except pa.ArrowInvalid as error:
-        if "Empty CSV file" not in str(error):
+        if lines.error is None and "Empty CSV file" not in str(error):
             raise SourceError(f"{where} is not a readable table: {_words(error)}") from error
+    if lines.error is not None:
+        raise lines.error
     if tally.bad > (tally.rows + tally.bad) * _TOO_MANY_BAD:
         raise SourceError(
             f"{where}: {tally.bad:,} of {tally.rows + tally.bad:,} rows do not have the "
@@ -145,7 +148,11 @@ def batches(
 
 
 class _Lines(io.RawIOBase):
-    r"""The bytes of a table, all of them UTF-8, with `\n` as the only end of each line."""
+    r"""The bytes of a table, all of them UTF-8, with `\n` as the only end of each line.
+
+    What goes wrong ends them and is kept in `error`: raised here, it would be in the hands of a
+    thread of Arrow's, which may let go of it when the interpreter is gone already, and abort.
+    """
 
     def __init__(self, file: IO[bytes], spec: Spec) -> None:
         super().__init__()
@@ -159,6 +166,7 @@ class _Lines(io.RawIOBase):
         self._ready = b""
         self._begun = False
         self._ended = False
+        self.error: Exception | None = None
 
     def readable(self) -> bool:
         """Tell that this can be read."""
@@ -168,8 +176,12 @@ class _Lines(io.RawIOBase):
         """Return `size` bytes, fewer only at the end: a row may be cut into two, not three."""
         if size < 0:
             size = BLOCK_BYTES
-        while len(self._ready) < size and not self._ended:
-            self._ready += self._next(size)
+        try:
+            while len(self._ready) < size and not self._ended:
+                self._ready += self._next(size)
+        except Exception as error:  # noqa: BLE001 - raised again by `batches`
+            self.error = error
+            self._ready, self._ended = b"", True
         given, self._ready = self._ready[:size], self._ready[size:]
         return given
 

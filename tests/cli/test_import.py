@@ -315,3 +315,14 @@ def test_damaged_photos_are_taken_only_if_asked_for(tmp_path: Path) -> None:
     assert taken["candidates"]["failed"] == {}
     said = curate("status", "--by", "quality", "-C", tmp_path / "b", "--json")
     assert said.document["images"]["damaged"] == 1
+
+
+def test_what_libtiff_complains_of_does_not_hide_our_own_words(
+    shared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    photo(folder / "whole.jpg", 0)
+    for path in (shared / "corpus" / "reject").glob("*tif*"):
+        shutil.copy2(path, folder)
+    said = curate("import", folder, "-C", tmp_path / "p", "--json")
+    assert "TIFF" not in said.err

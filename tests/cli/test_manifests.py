@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,14 @@ def test_report_of_nothing_is_refused_and_leaves_no_trace(tmp_path: Path) -> Non
     assert done.exit_code == 1
     assert "curate fetch" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["curate.toml"]
+
+
+def test_a_damaged_manifest_is_one_line(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "manifests", tmp_path / "manifests")
+    shutil.copy2(made / "catalog.db", tmp_path)
+    with (tmp_path / "manifests" / "v0002" / "train.parquet").open("ab") as file:
+        file.write(b"x")
+    done = curate(tmp_path, "export", "csv", "--manifest", "v0002", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 1
+    assert "train.parquet is damaged" in done.stderr
+    assert "a bug" not in done.stderr

@@ -214,3 +214,44 @@ def test_a_dry_repair_says_what_it_would_fetch_and_leaves_it(made: Made) -> None
     assert said.document["repaired"] == 0
     assert made.server.n_image_requests == 12
     assert made.faults() == [("changed", target.stem)]
+
+
+def test_what_cannot_be_reached_now_stays_a_fault_and_is_repaired_later(made: Made) -> None:
+    lost = made.files[0]
+    before = lost.read_bytes()
+    lost.unlink()
+    settings = made.folder / "curate.toml"
+    kept = settings.read_text()
+    settings.write_text(kept.replace('"127.0.0.1"', ""))
+    said = made.verify("--repair")
+    assert said.code == 5
+    (fault,) = said.document["faults"]
+    assert fault["kind"] == "missing"
+    assert "denied" in fault["detail"]
+    assert made.faults() == [("missing", fault["image_id"])]
+    settings.write_text(kept)
+    assert made.verify("--repair").document["repaired"] == 1
+    assert lost.read_bytes() == before
+    assert made.faults() == []
+
+
+def test_a_disk_that_is_away_costs_no_image(tmp_path: Path) -> None:
+    disk, project = tmp_path / "disk", tmp_path / "project"
+    disk.mkdir()
+    for name in ("a", "b"):
+        Image.effect_noise((80, 60), 50).save(disk / f"{name}.png")
+    assert curate("import", disk, "-C", project).code == 0
+    lost = sorted(image_files(project))[0]
+    lost.unlink()
+    disk.rename(tmp_path / "away")
+    said = curate("verify", "--repair", "-C", project, "--json")
+    assert [each["kind"] for each in said.document["faults"]] == ["missing"]
+    (tmp_path / "away").rename(disk)
+    assert curate("verify", "--repair", "-C", project, "--json").document["repaired"] == 1
+    assert lost.exists()
+    lost.unlink()
+    for path in disk.iterdir():
+        path.unlink()
+    said = curate("verify", "--repair", "-C", project, "--json")
+    (fault,) = said.document["faults"]
+    assert (fault["kind"], "--retry" in fault["detail"]) == ("lost", True)

@@ -21,7 +21,8 @@ from tests.sources.archives import DWC, MULTIMEDIA, meta, table, zipped
 
 PAGE = ROOT / "docs" / "reference" / "output.md"
 KEYED_BY_DATA = {
-    *("failed", "skipped", "excluded", "classes", "dropped", "deviations", "moved", "caps"),
+    *("failed", "skipped", "excluded", "classes", "dropped", "deviations", "moved", "dealt"),
+    "caps",
     *("corrected", "left_out", "thresholds", "consensus", "said", "corrections", "links"),
     *(
         "unshowable",

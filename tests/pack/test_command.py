@@ -64,7 +64,7 @@ def test_balance_tells_sums_empty_splits_and_only_what_was_left_out(project: Pat
     assert "left out: 1 image of dropped classes (small_class)" in said
     assert said.count("left out") == 1
     alone = curate(project, "balance").output
-    assert "fog has no image in val and test" in alone
+    assert "\nval and test have no image of fog\n" in alone
     assert "left out" not in alone
     [total] = [line.split() for line in alone.splitlines() if line.startswith("all images")]
     assert [int(n) for n in total[2:]] == [11, 9, 1, 1]
@@ -98,8 +98,50 @@ def test_classes_that_lack_a_split_are_named_in_one_line(tmp_path: Path) -> None
         picture(seed).save(path)
     assert curate(tmp_path, "import", str(tmp_path / "photos"), "--quiet").exit_code == 0
     said = curate(tmp_path, "balance", "--splits", "0.9,0.1,0").output
-    [line] = [line for line in said.splitlines() if "no image in" in line]
-    assert line == "class0, class1, class2 and 1 more class have no image in val"
+    [line] = [line for line in said.splitlines() if "no image of" in line]
+    assert line == "val has no image of class0, class1, class2 and 1 more class"
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Forty pictures of two classes."""
+    for seed in range(40):
+        path = tmp_path / "photos" / ("cat" if seed % 2 else "dog") / f"{seed}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(seed).save(path)
+    assert curate(tmp_path, "import", str(tmp_path / "photos"), "--quiet").exit_code == 0
+    return tmp_path
+
+
+def test_a_split_that_earlier_manifests_leave_empty_is_told_with_the_cure(pets: Path) -> None:
+    import json
+
+    assert "no image of" not in curate(pets, "balance", "--splits", "0.6,0.1,0.3").output
+    said = curate(pets, "balance").output
+    assert "40 images: 28 train, 0 val, 12 test" in said
+    [line] = [line for line in said.splitlines() if "no image of" in line]
+    assert line.startswith("val has no image of cat, dog: images stay where earlier manifests")
+    assert line.endswith("`curate balance --fresh` divides anew")
+    document = json.loads(curate(pets, "balance", "--dry-run", "--json").stdout)
+    assert document["without_image"] == {"train": [], "val": ["cat", "dog"], "test": []}
+    for words in (("--splits", "0.6,0,0.4"), ("--fresh", "--folds", "3"), ("--fresh",)):
+        assert "no image of" not in curate(pets, "balance", "--dry-run", *words).output
+
+
+def test_training_images_that_another_recipe_moves_into_test_are_warned_of(pets: Path) -> None:
+    import json
+
+    assert "32 train, 4 val, 4 test" in curate(pets, "balance").output
+    words = ("balance", "--splits", "0.5,0.1,0.4")
+    document = json.loads(curate(pets, *words, "--dry-run", "--json").stdout)
+    dealt = document["sticky"]["dealt"]
+    said = curate(pets, *words).output
+    [line] = [line for line in said.splitlines() if line.startswith("WARNING")]
+    assert f"{dealt['train_to_test']} images moved from train to test" in line
+    assert "`curate balance --fresh` begins anew" in line
+    assert document["sticky"]["moved"] == {}
+    assert "WARNING" not in curate(pets, *words).output
+    assert "WARNING" not in curate(pets, "balance", "--fresh").output
 
 
 def test_trust_and_license_are_checked_before_anything_is_written(project: Path) -> None:

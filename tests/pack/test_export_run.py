@@ -147,6 +147,19 @@ def test_resized_images_are_upright_jpegs_and_never_larger_than_they_were(tmp_pa
             assert sizes[each["image_id"]] == (each["width"], each["height"])
 
 
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_bytes_are_those_of_the_images_after_resizing(name: str, tmp_path: Path) -> None:
+    manifest = project(tmp_path, n=12)
+    originals = sum(path.stat().st_size for path in (tmp_path / "images").rglob("*.*"))
+    assert run(manifest, name, tmp_path / "whole").n_bytes == originals
+    done = run(manifest, name, tmp_path / "out", resize_px=8)
+    said = json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))
+    assert 0 < done.n_bytes == said["bytes"] != originals
+    if not find_format(name).embeds:
+        pictures = (tmp_path / "out").rglob("*.jpg")
+        assert done.n_bytes == sum(path.stat().st_size for path in pictures)
+
+
 def test_a_format_that_readers_pass_over_is_told_and_left_out_unless_resized(
     tmp_path: Path,
 ) -> None:

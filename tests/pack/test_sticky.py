@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def test_half_as_many_images_again_move_nothing_and_fill_up_the_shares(tmp_path:
     result = pack(table(rows), Recipe(), tmp_path)
     after = sides(result)
     assert all(after[name] == split for name, split in before.items())
-    assert result.sticky == {"versions": ["v0001"], "kept": 1000, "moved": {}}
+    assert result.sticky == {"versions": ["v0001"], "kept": 1000, "moved": {}, "dealt": {}}
     assert result.proof["largest_deviation"]["images"] <= 3
     assert result.images == {"train": 1200, "val": 150, "test": 150}
 
@@ -137,7 +137,13 @@ def test_images_linked_only_through_one_that_is_excluded_stay_together(tmp_path:
 def test_another_seed_keeps_test_and_deals_the_rest_anew(tmp_path: Path) -> None:
     rows = table([row(n, ["ant"]) for n in range(200)])
     before = sides(pack(rows, Recipe(), tmp_path))
-    after = sides(pack(rows, Recipe(seed=1), tmp_path))
+    made = pack(rows, Recipe(seed=1), tmp_path)
+    after = sides(made)
+    ways = Counter(f"{split}_to_{after[name]}" for name, split in before.items())
+    assert made.sticky["dealt"] == {
+        way: n for way, n in ways.items() if len(set(way.split("_to_"))) > 1
+    }
+    assert made.sticky["moved"] == {}
     test = {name for name, split in before.items() if split == "test"}
     assert {name for name, split in after.items() if split == "test"} == test
     assert after != before

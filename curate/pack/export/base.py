@@ -75,6 +75,8 @@ class Placed:
     """Its width, after any resizing."""
     height_px: int
     """Its height."""
+    n_bytes: int
+    """Its length, after any resizing."""
     data: bytes = b""
     """Its bytes, for a format that embeds them; else empty."""
 

@@ -70,19 +70,19 @@ class Placer:
         if not (target.exists() and target.stat().st_size == item.n_bytes):
             with _reading(item):
                 self._put(item.source_path, target)
-        return Placed(item.width_px, item.height_px)
+        return Placed(item.width_px, item.height_px, item.n_bytes)
 
     def _resized(self, item: Item, target: Path, side_px: int) -> Placed:
         from PIL import Image
 
         if target.exists():
             with Image.open(target) as done:
-                return Placed(*done.size)
+                return Placed(*done.size, target.stat().st_size)
         data, size = _reduced(item, side_px)
         part = target.with_name(target.name + _PART)
         part.write_bytes(data)
         part.rename(target)
-        return Placed(*size)
+        return Placed(*size, len(data))
 
     def _put(self, source: Path, target: Path) -> None:
         target.unlink(missing_ok=True)
@@ -103,9 +103,10 @@ class Placer:
     def _read_one(self, item: Item) -> Placed:
         if self._options.resize_px is not None:
             data, size = _reduced(item, self._options.resize_px)
-            return Placed(*size, data)
+            return Placed(*size, len(data), data)
         with _reading(item):
-            return Placed(item.width_px, item.height_px, item.source_path.read_bytes())
+            data = item.source_path.read_bytes()
+        return Placed(item.width_px, item.height_px, len(data), data)
 
 
 class _reading:  # noqa: N801 - reads as a word of the `with` that it stands in

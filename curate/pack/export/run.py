@@ -60,7 +60,7 @@ class Exported:
     left_out: Mapping[str, int]
     """Images of the manifest that are not in it, by reason."""
     n_bytes: int
-    """Bytes of the original images."""
+    """Bytes of its images; of the originals, if a dry run would resize them."""
     n_copied: int
     """Files that were to be linked but had to be copied."""
     is_written: bool
@@ -122,19 +122,19 @@ def export(
             _way_out(manifest, tally),
         )
     if dry_run:
-        return _result(manifest, format_, target, tally, 0, is_written=False)
+        return _result(manifest, format_, target, tally, tally.n_bytes, 0, is_written=False)
     with _partial(target, manifest, format_, options) as folder:
         _refuse_full_disk(folder, tally, options)
         context = Context(folder, rows.classes, bool(manifest.info["exclusive"]), options)
         placer = Placer(folder, options)
         writer = format_.make(context)
         try:
-            _write(rows, format_, writer, placer, context, tally, progress)
+            n_bytes = _write(rows, format_, writer, placer, context, tally, progress)
         finally:
             writer.close()
         text = readme(manifest, format_, writer.front(), tally, target.name)
         (folder / CARD).write_text(text, encoding="utf-8")
-        result = _result(manifest, format_, target, tally, placer.n_copied_for_link)
+        result = _result(manifest, format_, target, tally, n_bytes, placer.n_copied_for_link)
         said = {"curate_version": __version__, **result.to_json(), "options": asdict(options)}
         for key in ("path", "written"):
             del said[key]
@@ -151,7 +151,9 @@ def _write(
     context: Context,
     tally: Tally,
     progress: Progress,
-) -> None:
+) -> int:
+    """Write every row; return the bytes of all images."""
+    n_bytes = 0
     done, total = 0, tally.images.total()
     path = context.folder / ATTRIBUTION
     with ThreadPoolExecutor(THREADS) as pool, open_text(path) as file:
@@ -160,10 +162,12 @@ def _write(
         for items in rows.items():
             for item, placed in _placed(items, format_, writer, placer, pool):
                 writer.add(item, placed)
+                n_bytes += placed.n_bytes
                 cells = (item.credit[name] for name in ATTRIBUTION_COLUMNS)
                 table.writerow([writer.where(item), *("" if c is None else c for c in cells)])
             done += len(items)
             progress("export", done, total)
+    return n_bytes
 
 
 def _placed(
@@ -195,6 +199,7 @@ def _result(
     format_: Format,
     target: Path,
     tally: Tally,
+    n_bytes: int,
     n_copied: int,
     *,
     is_written: bool = True,
@@ -206,7 +211,7 @@ def _result(
         images=dict(tally.images),
         classes=dict(sorted(tally.classes.items())),
         left_out=dict(tally.left_out),
-        n_bytes=tally.n_bytes,
+        n_bytes=n_bytes,
         n_copied=n_copied,
         is_written=is_written,
     )
