@@ -215,22 +215,24 @@ def test_no_path_leads_out_of_the_store(world: World, anna: Caller) -> None:
         assert not answer.body.startswith((b"SQLite", b"\xff\xd8", b"root:"))
 
 
+def refused(caller: Caller, body: bytes, **headers: str | None) -> bool:
+    """Whether a body is not taken; who hangs up over unread bytes may cut off its own answer."""
+    try:
+        return caller.ask("POST", "/api/tiles", body, **headers).status in (400, 413)
+    except ConnectionError:
+        return True
+
+
 def test_bodies_and_addresses_are_bounded(anna: Caller) -> None:
     # Refused by what is announced, before any of it is read.
     announced = str(MAX_BODY_BYTES + 1)
     assert anna.ask("POST", "/api/tiles", b"", content_length=announced).status == 413
     size = MAX_BODY_BYTES + 1
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b" " * size)
-    try:
-        chunked = anna.ask(
-            "POST", "/api/tiles", chunks, content_length=None, transfer_encoding="chunked"
-        )
-        assert chunked.status in (400, 413)
-    except ConnectionError:
-        pass  # it hung up before all of it was sent
+    assert refused(anna, chunks, content_length=None, transfer_encoding="chunked")
     assert anna.ask("GET", "/api/page?class=" + "x" * 20_000).status in (400, 414)
     for wrong in ("-1", "1e3", "²", "x"):
-        assert anna.ask("POST", "/api/tiles", b"{}", content_length=wrong).status in (400, 413)
+        assert refused(anna, b"{}", content_length=wrong)
     many = [decision(f"many-{n:04d}", "0" * 64, "beach") for n in range(501)]
     assert (
         anna.ask("POST", "/api/decisions", json.dumps(sent("anna", *many)).encode()).status == 422
