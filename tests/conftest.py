@@ -16,12 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
-from tests.full import FULL, TIMEOUT_S, size
-
-# The same examples each time, and no deadline on a busy machine.
-settings.register_profile("usual", settings.get_profile("ci"), max_examples=size(40, 200))
+from tests.full import FULL, TIMEOUT_S
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 REAL_HOME = Path.home().resolve()

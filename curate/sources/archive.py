@@ -27,10 +27,9 @@ MAX_WHOLE_BYTES = 16 << 20
 """The longest file that is read at once, such as meta.xml."""
 _LITTER = ("__macosx", ".ds_store", "thumbs.db")
 _ENCRYPTED = 0x1
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError),
-    *(UnicodeDecodeError, struct.error, OverflowError),  # of a damaged directory
-)
+_BAD_DIRECTORY = (UnicodeDecodeError, struct.error, OverflowError)
+"""What `zipfile` raises besides for a damaged directory."""
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, *_BAD_DIRECTORY)
 
 
 class Archive:
